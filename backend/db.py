@@ -1,0 +1,110 @@
+"""The database handle, the transaction rule and the column idioms every room uses.
+
+Only `backend.usecases` opens `transaction()`; operations write and queries read inside the
+session they are given. PostgreSQL does the guarding: constraints and triggers stand in
+`migrations/`, and what they refuse surfaces here as an IntegrityError, never as a wrong row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+
+import psycopg.errors as pg
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import BigInteger, Date, DateTime, Identity, LargeBinary, MetaData, Numeric, Text
+from sqlalchemy.dialects.postgresql import DATERANGE, JSONB, Range
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+Code = Annotated[str, mapped_column(Text(collation="C"))]
+"""A code compares as bytes, whatever the server's locale (A19)."""
+
+Pk = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True)]
+DateRange = Annotated[Range[date], mapped_column(DATERANGE)]
+
+
+class Base(DeclarativeBase):
+    """Declarative base: every int is a bigint, every instant carries a zone."""
+
+    registry = registry(
+        metadata=MetaData(naming_convention=NAMING),
+        type_annotation_map={
+            int: BigInteger,
+            str: Text,
+            bytes: LargeBinary,
+            datetime: DateTime(timezone=True),
+            date: Date,
+            Decimal: Numeric,
+            dict: JSONB,
+            dict[str, Any]: JSONB,
+            list[str]: JSONB,
+        },
+    )
+
+
+db = SQLAlchemy(model_class=Base)
+
+
+class BusinessClock(db.Model):
+    """One row: how far the business clock runs ahead of real time (development only)."""
+
+    __tablename__ = "business_clock"
+    __table_args__ = {"comment": "reference"}
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    offset_seconds: Mapped[int] = mapped_column(default=0)
+
+
+@contextmanager
+def transaction() -> Iterator[Any]:
+    """Commit on leaving, roll back on any exception. For `backend.usecases` only.
+
+    Not `session.begin()`: that raises after any earlier read of the same request.
+    """
+    try:
+        yield db.session
+        db.session.commit()
+    except BaseException:
+        db.session.rollback()
+        raise
+
+
+T = TypeVar("T")
+_RETRYABLE = (pg.DeadlockDetected, pg.SerializationFailure, pg.LockNotAvailable)
+
+
+def retrying(unit: Callable[[], T], *, tries: int = 3) -> T:
+    """Run a whole unit of work again after a deadlock or lock timeout; then let it surface."""
+    for attempt in range(1, tries + 1):
+        try:
+            return unit()
+        except DBAPIError as error:
+            db.session.rollback()
+            if attempt == tries or not isinstance(error.orig, _RETRYABLE):
+                raise
+    raise AssertionError("unreachable")
+
+
+def engine_options(*, pool_size: int = 5) -> dict[str, Any]:
+    """Return the engine options of one process; the table of pools is in docs/operations.md."""
+    return {
+        "pool_size": pool_size,
+        "max_overflow": 2,
+        "pool_pre_ping": True,
+        "pool_timeout": 10,
+        "connect_args": {
+            "options": "-c timezone=UTC -c lock_timeout=4000 -c statement_timeout=60000",
+            "connect_timeout": 5,
+        },
+    }
