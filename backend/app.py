@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from importlib import import_module
+from importlib.util import find_spec
 
 from flask import Flask
 from flask_migrate import Migrate
 from sqlalchemy import text
 
-from backend import clock, config, schema  # noqa: F401  (schema completes the metadata)
+from backend import clock, config, schema, web  # noqa: F401  (schema completes the metadata)
 from backend.db import db, engine_options
 
 migrate = Migrate(directory="migrations", compare_type=True)
@@ -17,7 +19,7 @@ migrate = Migrate(directory="migrations", compare_type=True)
 def create_app(settings: config.Settings | None = None, *, pool_size: int = 5) -> Flask:
     """Build the application. Raises config.UnsafeConfiguration (see config.load)."""
     settings = settings or config.load()
-    app = Flask("backend")
+    app = Flask("backend", static_folder=None)
     app.json.ensure_ascii = False
     app.config.update(
         SETTINGS=settings,
@@ -29,7 +31,23 @@ def create_app(settings: config.Settings | None = None, *, pool_size: int = 5) -
     db.init_app(app)
     migrate.init_app(app, db)
     _wire_clock(app, settings)
+    _wire_faces(app)
     return app
+
+
+def _wire_faces(app: Flask) -> None:
+    """Owner API, admin API, callbacks, quick-pay pages, the steward page, commands."""
+    owner = web.make_api(app, prefix="OWNER", title="缴清 · 业主接口", url="/api/v1")
+    admin = web.make_api(app, prefix="ADMIN", title="缴清 · 管理接口", url="/admin/api/v1")
+    web.init_app(app)
+    for module, target in (
+        ("backend.api", owner),
+        ("admin.api", admin),
+        ("backend.h5", app),
+        ("backend.cli", app),
+    ):
+        if find_spec(module) is not None and hasattr(face := import_module(module), "register"):
+            face.register(target)
 
 
 def _wire_clock(app: Flask, settings: config.Settings) -> None:

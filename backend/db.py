@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
@@ -66,18 +67,57 @@ class BusinessClock(db.Model):
     offset_seconds: Mapped[int] = mapped_column(default=0)
 
 
+class _Unit:
+    """A bigger transaction that the `transaction()` blocks inside it belong to."""
+
+    failed = False
+
+
+_unit: ContextVar[_Unit | None] = ContextVar("unit", default=None)
+
+
 @contextmanager
 def transaction() -> Iterator[Any]:
     """Commit on leaving, roll back on any exception. For `backend.usecases` only.
 
+    Inside `one_transaction()` it only flushes: the outer block commits, or nothing is.
     Not `session.begin()`: that raises after any earlier read of the same request.
     """
+    unit = _unit.get()
     try:
         yield db.session
+        if unit is None:
+            db.session.commit()
+        else:
+            db.session.flush()
+    except BaseException:
+        if unit is None:
+            db.session.rollback()
+        else:
+            unit.failed = True
+        raise
+
+
+@contextmanager
+def one_transaction() -> Iterator[Any]:
+    """Make all `transaction()` blocks inside one: they commit together on leaving, or not at all.
+
+    For `backend.web`, which stores the first answer to an idempotency key in the transaction that
+    did the work (design 4.6). Never around a call to a platform. A block that failed condemns the
+    whole, even if its exception was swallowed.
+    """
+    unit = _Unit()
+    token = _unit.set(unit)
+    try:
+        yield db.session
+        if unit.failed:
+            raise RuntimeError("a part of this transaction failed; nothing is committed")
         db.session.commit()
     except BaseException:
         db.session.rollback()
         raise
+    finally:
+        _unit.reset(token)
 
 
 T = TypeVar("T")
@@ -85,7 +125,12 @@ _RETRYABLE = (pg.DeadlockDetected, pg.SerializationFailure, pg.LockNotAvailable)
 
 
 def retrying(unit: Callable[[], T], *, tries: int = 3) -> T:
-    """Run a whole unit of work again after a deadlock or lock timeout; then let it surface."""
+    """Run a whole unit of work again after a deadlock or lock timeout; then let it surface.
+
+    Inside `one_transaction()` it runs once: only the whole may be repeated.
+    """
+    if _unit.get() is not None:
+        return unit()
     for attempt in range(1, tries + 1):
         try:
             return unit()
@@ -103,6 +148,7 @@ def engine_options(*, pool_size: int = 5) -> dict[str, Any]:
         "max_overflow": 2,
         "pool_pre_ping": True,
         "pool_timeout": 10,
+        "hide_parameters": True,  # an error text must not carry a name or a phone into a log
         "connect_args": {
             "options": "-c timezone=UTC -c lock_timeout=4000 -c statement_timeout=60000",
             "connect_timeout": 5,

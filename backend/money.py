@@ -82,16 +82,23 @@ def percent_share(percent: Number, *, what: str = "比例") -> Fraction:
     return share
 
 
-def require_fen(value: object, *, what: str = "金额", minimum: int | None = None) -> Fen:
-    """Return `value` if it is a whole number of fen, at least `minimum` where one is given.
+def require_whole(
+    value: object, *, what: str = "数量", minimum: int | None = None, unit: str = ""
+) -> int:
+    """Return `value` if it is a whole number, at least `minimum` where one is given.
 
-    Raises AmountRefused `not_fen` for anything but an int, `amount_too_small` below the minimum.
+    Raises AmountRefused `not_whole` for anything but an int, `too_small` below the minimum.
     """
     if isinstance(value, bool) or not isinstance(value, int):
-        raise AmountRefused("not_fen", f"{what}须为整数(分)。")
+        raise AmountRefused("not_whole", f"{what}须为整数{unit}。")
     if minimum is not None and value < minimum:
-        raise AmountRefused("amount_too_small", f"{what}不能小于 {yuan_text(minimum)} 元。")
+        raise AmountRefused("too_small", f"{what}不能小于 {minimum}{unit}。")
     return value
+
+
+def require_fen(value: object, *, what: str = "金额", minimum: Fen | None = None) -> Fen:
+    """Return `value` if it is whole fen, at least `minimum`; raises as `require_whole`."""
+    return require_whole(value, what=what, minimum=minimum, unit="分")
 
 
 def yuan_to_fen(text: Number) -> Fen:

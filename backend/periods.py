@@ -15,6 +15,10 @@ from datetime import date, timedelta
 from fractions import Fraction
 from typing import NamedTuple
 
+# Months have 28 to 31 days, so every length in months is a whole number of these parts of a month:
+# lcm(28, 29, 30, 31). It lets SQL carry exact months as an integer.
+MONTH_PARTS = 377_580
+
 
 class PeriodRefused(ValueError):
     """A period or anchor that means nothing; `code` is stable, `message_zh` is for people."""
@@ -94,6 +98,11 @@ def months_between(start: date, end: date, *, anchor_day: int = 1) -> Fraction:
     """
     require_period(start, end)
     return month_position(end, anchor_day=anchor_day) - month_position(start, anchor_day=anchor_day)
+
+
+def month_parts_between(start: date, end: date, *, anchor_day: int = 1) -> int:
+    """Return the exact length in parts of a month, `MONTH_PARTS` to the month (whole number)."""
+    return int(months_between(start, end, anchor_day=anchor_day) * MONTH_PARTS)
 
 
 def month_pieces(start: date, end: date, *, anchor_day: int = 1) -> list[MonthPiece]:

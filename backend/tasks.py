@@ -177,3 +177,20 @@ def take_slot(*, job: str, slot: datetime) -> bool:
         .returning(ScheduleRun.job)
     )
     return db.session.execute(statement).first() is not None
+
+
+def hold(*, task_id: int, lease_no: int) -> bool:
+    """Lock the row if this attempt still owns it; an orphan with an old number gets False.
+
+    Nobody can claim the row while the caller's transaction lasts (SKIP LOCKED passes it by).
+    """
+    return (
+        db.session.execute(
+            text(
+                "SELECT 1 FROM task WHERE id = :id AND lease_no = :no AND state = 'leased' "
+                "FOR UPDATE"
+            ),
+            {"id": task_id, "no": lease_no},
+        ).first()
+        is not None
+    )

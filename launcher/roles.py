@@ -42,3 +42,16 @@ def database_sql(database: str, owner: str) -> str:
         f"GRANT CONNECT ON DATABASE {database} TO {GROUP};"
         f"REVOKE CREATE ON SCHEMA public FROM PUBLIC;"
     )
+
+
+def by_hand_sql() -> str:
+    """Return the SQL an administrator runs once with psql on a server of their own."""
+    return f"""-- 以超级用户用 psql 执行一次 / run once with psql as a superuser:
+-- psql -v owner_password=... -v app_password=... -f this-file
+\\set ON_ERROR_STOP on
+CREATE ROLE {GROUP} NOLOGIN;
+CREATE ROLE {OWNER} LOGIN PASSWORD :'owner_password';
+CREATE ROLE {APPLICATION} LOGIN PASSWORD :'app_password' IN ROLE {GROUP};
+CREATE DATABASE jiaoqing OWNER {OWNER} ENCODING 'UTF8' TEMPLATE template0;
+\\connect jiaoqing
+{database_sql("jiaoqing", OWNER).replace(";", ";" + chr(10))}"""

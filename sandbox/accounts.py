@@ -28,6 +28,7 @@ def open_merchant(book: Book, wanted: dict) -> dict:
             row |= _wechatpay(book) if channel == "wechatpay" else _alipay(book)
         elif row["channel"] != channel:
             raise Refused(f"{name} is a {row['channel']} merchant")
+        row["title"] = wanted.get("title") or row.get("title") or name
         if channel == "wechatpay":
             _bind_appids(book, row, wanted)
         return book.put("merchants", name, row)
@@ -107,6 +108,7 @@ def open_app(book: Book, wanted: dict) -> dict:
                 "token": keys.token(24), "aes_key": keys.token(43), "templates": {},
                 "push_url": "", "opened_at": now_ms(),
             }  # fmt: skip
+        row = row | {"templates": dict(row["templates"])}
         if wanted.get("push_url") is not None:
             row["push_url"] = wanted["push_url"]
         templates = wanted.get("templates")
@@ -153,6 +155,7 @@ def open_sms(book: Book, wanted: dict) -> dict:
                 "sign_name": "缴清物业", "templates": {}, "report_url": "",
                 "voice_report_url": "", "opened_at": now_ms(),
             }  # fmt: skip
+        row = row | {"templates": dict(row["templates"])}
         for field in ("report_url", "voice_report_url", "sign_name"):
             if wanted.get(field) is not None:
                 row[field] = wanted[field]
@@ -169,10 +172,13 @@ def _sms_template(known: dict | None, text, book: Book) -> dict:
     bad = [word for word in FORBIDDEN_IN_SMS if word in text]
     if bad:
         raise Refused(f"模板审核未通过：含有{'、'.join(bad)}")
+    names = re.findall(r"\$\{(\w+)\}", text)
     if len(text) > 500:
         raise Refused("模板审核未通过：超过500字")
+    if len(names) != len(set(names)) or "}${" in text:
+        raise Refused("模板审核未通过：变量重复或相邻")
     number = known["id"] if known else "SMS_" + book.number(9)
-    return {"id": number, "fields": re.findall(r"\$\{(\w+)\}", text), "text": text}
+    return {"id": number, "fields": names, "text": text}
 
 
 def sms_file(row: dict) -> dict:
@@ -188,7 +194,7 @@ def add_person(book: Book, wanted: dict) -> dict:
     if not re.fullmatch(r"1\d{10}", phone):
         raise Refused("phone must be 11 digits")
     with book.lock:
-        person = next((p for p in book.rows("people") if p["phone"] == phone), None)
+        person = book.get("people", book.by_phone.get(phone, ""))
         if person is None:
             number = f"p{len(book.tables['people']) + 1}"
             person = {
@@ -214,13 +220,10 @@ def person_shown(book: Book, person: dict) -> dict:
 
 def find_person(book: Book, wanted: str) -> dict:
     """By id, phone or openid. Raises Refused."""
-    person = book.get("people", wanted)
+    person = book.get("people", wanted) or book.get("people", book.by_phone.get(wanted, ""))
     if person is None:
-        for other in book.rows("people"):
-            if other["phone"] == wanted:
-                return other
-        number = next((p for (_, o), p in book.by_openid.items() if o == wanted), None)
-        person = book.get("people", number) if number else None
+        number = next((p for (_, o), p in list(book.by_openid.items()) if o == wanted), "")
+        person = book.get("people", number)
     if person is None:
         raise Refused(f"no person {wanted}")
     return person

@@ -107,9 +107,12 @@ class Book:
                 self.by_number[row["out_trade_no"]].append(key)
             if row.get("transaction_id"):
                 self.by_txn[row["transaction_id"]] = key
+            if row["person"] and key not in self.orders_of[row["person"]]:
+                self.orders_of[row["person"]][key] = True
         elif table == "messages" and fresh and row.get("person"):
             self.by_person[row["person"]].append(key)
         elif table == "people" and fresh:
+            self.by_phone[row["phone"]] = key
             for appid in self.appids:
                 self.by_openid[appid, self.openid(appid, key)] = key
         elif table in ("apps", "merchants"):
@@ -135,7 +138,8 @@ class Book:
         meta = self.tables["meta"]
         self.tables = {name: {} for name in LASTING + PASSING} | lasting | {"meta": meta}
         self.by_number, self.by_txn = defaultdict(list), {}
-        self.by_person = defaultdict(list)
+        self.by_person, self.orders_of = defaultdict(list), defaultdict(dict)
+        self.sms_times = {}
         if everything:
             self._clear_indexes()
 
@@ -143,7 +147,10 @@ class Book:
         self.by_number: dict[str, list] = defaultdict(list)
         self.by_txn: dict[str, str] = {}
         self.by_person: dict[str, list] = defaultdict(list)
+        self.orders_of: dict[str, dict] = defaultdict(dict)
         self.by_openid: dict[tuple, str] = {}
+        self.by_phone: dict[str, str] = {}
+        self.sms_times: dict[tuple, list] = {}
         self.appids: list[str] = []
 
     # --- identities -------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def guard(
         time.sleep(hit["delay"]["ms"] / 1000)
     if "drop" in hit:
         return cut()
-    g.spoil = "bad_signature" in hit
+    g.spoil, g.arrived_at = "bad_signature" in hit, entry["at"]
     if "http_500" in hit:
         answer = refuse("http_500")
     elif "code" in hit:

@@ -44,6 +44,8 @@ def _prepay(merchant: dict, method: str, body: dict) -> Response:
             order = new_order(box.book, key, wanted)
         else:
             order = _same_again(box, order, wanted)
+            if order.pop("dismissed", False):
+                box.book.put("orders", key, order)
         token = "wx" + rfc3339(now_ms())[:10].replace("-", "") + keys.token(26).lower()
         ticket = {"kind": method, "order": key, "at": now_ms(), "ends_at": now_ms() + TWO_HOURS}
         box.book.put("tickets", token, ticket)

@@ -26,11 +26,17 @@ from backend.points import rules as points
 
 Case = dict[str, Any]
 PRICE_KEYS = ("area", "rate", "surcharge", "fixed")
+TERM_KEYS = (
+    "grace_days", "contract_daily_rate", "ceilings", "cap_percent", "clause_proved", "clause_from"
+)  # fmt: skip
 
 
 def day(text: str) -> date:
-    """Return the business date of a date, or of an instant with a zone (A32)."""
-    return date_of(datetime.fromisoformat(text)) if "T" in text else date.fromisoformat(text)
+    """Return the business date of a date, or of an instant (A32); no zone means local."""
+    if len(text) == len("2026-01-01"):
+        return date.fromisoformat(text)
+    instant = datetime.fromisoformat(text)
+    return date_of(instant) if instant.tzinfo else instant.date()
 
 
 def _price(case: Case) -> Fraction:
@@ -100,6 +106,17 @@ def _in_force(steps: list[fees.PriceStep], start: date) -> list[fees.PriceStep]:
     return steps[1:] if early else steps
 
 
+def _reductions(case: Case) -> list[fees.Reduction]:
+    return [
+        fees.Reduction(
+            start=day(r["from"]),
+            end=day(r["to"]) if r.get("to") else None,
+            share=fees.charged_share([r["percent"]]),
+        )
+        for r in case.get("reductions") or ()
+    ]
+
+
 def split(case: Case) -> Case:
     """One period over parties and tariffs → parts and total."""
     lines = fees.bill_lines(
@@ -109,6 +126,7 @@ def split(case: Case) -> Case:
         holdings=[
             fees.Holding(day(p["from"]), p["party"], _share(p)) for p in case.get("parties") or ()
         ],
+        reductions=_reductions(case),
         share=_share(case),
         anchor_day=case.get("anchor_day", 1),
     )
@@ -131,14 +149,7 @@ def vacancy(case: Case) -> Case:
         start=day(case["from"]),
         end=day(case["to"]),
         prices=[fees.PriceStep(day(case["from"]), _price(case))],
-        reductions=[
-            fees.Reduction(
-                day(r["from"]) if r.get("from") else date.min,
-                day(r["to"]) if r.get("to") else None,
-                fees.charged_share([r["percent"]]),
-            )
-            for r in case.get("reductions") or ()
-        ],
+        reductions=_reductions(case),
         share=_share(case),
         anchor_day=case.get("anchor_day", 1),
     )
@@ -147,17 +158,18 @@ def vacancy(case: Case) -> Case:
 
 
 def discount(case: Case) -> Case:
-    """Rounded lines and a percentage or sum off → charges, discounts, total."""
+    """Rounded lines and a percentage off each, or a sum off the named one (A17)."""
     charges = [item if isinstance(item, int) else _line(item) for item in case["lines"]]
-    off = [
-        fees.discount_line(line=fen, percent=case.get("percent"), amount=case.get("amount"))
-        for fen in charges
-    ]
+    if case.get("amount") is None:
+        off = [fees.discount_line(line=fen, percent=case["percent"]) for fen in charges]
+    else:
+        named = charges[case.get("line", 0)]
+        off = [fees.discount_line(line=named, amount=case["amount"])]
     discounts = [fen for fen in off if fen]
     return {"charges": charges, "discounts": discounts, "total": sum(charges) + sum(discounts)}
 
 
-def _terms(case: Case, bill: Case) -> fee_rules.LateFeeTerms:
+def _terms(case: Case) -> fee_rules.LateFeeTerms:
     ceilings = case.get("ceilings")
     if ceilings is not None:
         ceilings = tuple(fee_rules.Ceiling(day(c["from"]), c["annual"]) for c in ceilings)
@@ -167,17 +179,19 @@ def _terms(case: Case, bill: Case) -> fee_rules.LateFeeTerms:
         ceilings=ceilings,
         cap_percent=case.get("cap_percent"),
         clause_proved=case.get("clause_proved", True),
-        grace_days=bill.get("grace_days", case.get("grace_days", 0)),
+        grace_days=case.get("grace_days", 0),
         clause_from=day(clause_from) if clause_from else None,
     )
 
 
-def _events(bill: Case) -> list[fee_rules.PrincipalEvent]:
-    waivers = [a for a in bill.get("adjustments") or () if a["type"] == "waiver"]
-    moves = [(p, -p["amount"]) for p in bill.get("payments") or ()]
-    moves += [(r, r["amount"]) for r in bill.get("refunds") or ()]
-    moves += [(w, w["amount"]) for w in waivers]
-    return [fee_rules.PrincipalEvent(day(m.get("at") or m["date"]), fen) for m, fen in moves]
+def _changes(bill: Case) -> list[fee_rules.PrincipalChange]:
+    moves = [("payment", p, p["amount"]) for p in bill.get("payments") or ()]
+    moves += [("refund", r, -r["amount"]) for r in bill.get("refunds") or ()]
+    moves += [(a["type"], a, -a["amount"]) for a in bill.get("adjustments") or ()]
+    return [
+        fee_rules.PrincipalChange(day(m.get("at") or m.get("date") or bill["due"]), kind, fen)
+        for kind, m, fen in moves
+    ]
 
 
 def _freezes(bill: Case) -> list[fee_rules.Freeze]:
@@ -195,11 +209,8 @@ def late_fee(case: Case) -> Case:
             principal=bill["principal"],
             due=day(bill["due"]),
             as_of=day(case["as_of"]),
-            terms=_terms(case, bill),
-            events=_events(bill),
-            corrections=sum(
-                a["amount"] for a in bill.get("adjustments") or () if a["type"] == "correction"
-            ),
+            terms=_terms(case | {key: bill[key] for key in TERM_KEYS if key in bill}),
+            changes=_changes(bill),
             freezes=_freezes(bill),
         ).fen
         for bill in case["bills"]
@@ -295,9 +306,9 @@ KINDS: dict[str, Callable[[Case], Case]] = {
 def run_case(case: Case) -> Case:
     """Return the answer to one case; a refusal is an answer, a malformed case an `error`."""
     answer: Case = {"id": case.get("id")}
-    rule = KINDS.get(case["kind"])
+    rule = KINDS.get(case.get("kind", ""))
     if rule is None:
-        return answer | {"skip": f"kind {case['kind']} is not computed here"}
+        return answer | {"skip": f"kind {case.get('kind')} is not computed here"}
     if case["kind"] == "refund" and case["input"].get("points"):
         return answer | {"skip": "refund with points is not computed here"}
     try:

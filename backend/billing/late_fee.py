@@ -27,17 +27,22 @@ from backend.money import (
 
 DAY = timedelta(days=1)
 ZERO = Fraction(0)
+# The sign an amount of each kind must have: a refund raises the principal, the others lower it.
+CHANGE_KINDS = {"payment": 1, "credit": 1, "waiver": 1, "correction": 1, "refund": -1}
 
 
 @dataclass(frozen=True, slots=True)
-class PrincipalEvent:
-    """A change of open principal on a business day, felt from the day after (M7, A36, A37).
+class PrincipalChange:
+    """A change of open principal; amount in fen, positive lowers it (as the stored events do).
 
-    change: fen, negative for payments and goodwill waivers, positive for refunds and bounces.
+    kind payment | credit | waiver | refund: felt from the day after `day`, a refund is negative and
+    never backdated (M7, A36, A37). correction: our own error, as if the bill had been issued so,
+    for every day and for the cap (A36).
     """
 
     day: date
-    change: Fen
+    kind: str
+    amount: Fen
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,32 +152,32 @@ def late_fee_steps(
     due: date,
     as_of: date,
     terms: LateFeeTerms,
-    events: Sequence[PrincipalEvent] = (),
-    corrections: Fen = 0,
+    changes: Sequence[PrincipalChange] = (),
     freezes: Sequence[Freeze] = (),
 ) -> list[LateFeeStep]:
     """Return the charged runs of days up to and including `as_of`, in date order (M7).
 
-    principal: as issued, fen; corrections: the sum (≤ 0) of corrections of our own error, which
-    count for every day (A36); an event counts from the day after it. Overlapping whole freezes
-    freeze once, amounts add up (A33). Raises Refusal `negative_grace`, `positive_correction`,
+    principal: as issued, fen; a payment on day d lowers the base from d + 1. Overlapping whole
+    freezes freeze once, amounts add up (A33). Raises Refusal `negative_grace`, `bad_change`,
     `bad_freeze`.
     """
-    _check(terms=terms, corrections=corrections, freezes=freezes)
+    _check(terms=terms, changes=changes, freezes=freezes)
     first, stop = due + (terms.grace_days + 1) * DAY, as_of + DAY
     if stop <= first:
         return []
     rates = daily_rates(terms)
-    days = {event.day + DAY for event in events} | {row[0] for row in rates}
+    issued = corrected_principal(principal=principal, changes=changes)
+    moves = [change for change in changes if change.kind != "correction"]
+    days = {move.day + DAY for move in moves} | {row[0] for row in rates}
     for freeze in freezes:
         days |= {freeze.start, freeze.end or stop}
     bounds = [first, *sorted(day for day in days if first < day < stop), stop]
     steps: list[LateFeeStep] = []
     for start, end in zip(bounds, bounds[1:], strict=False):
-        paid = sum(event.change for event in events if event.day < start)
-        base = _unfrozen(principal + corrections + paid, start, freezes)
+        paid = sum(move.amount for move in moves if move.day < start)
+        base = _unfrozen(issued - paid, start, freezes)
         _, rate, annual = [row for row in rates if row[0] <= start][-1]
-        if base <= 0 or not rate:
+        if base <= 0 or rate == 0:
             continue
         last = steps[-1] if steps else None
         if last and (last.end, last.base, last.rate) == (start, base, rate):
@@ -182,21 +187,29 @@ def late_fee_steps(
     return steps
 
 
-def _check(*, terms: LateFeeTerms, corrections: Fen, freezes: Sequence[Freeze]) -> None:
+def corrected_principal(*, principal: Fen, changes: Sequence[PrincipalChange] = ()) -> Fen:
+    """Return the principal as if the bill had been issued correctly, never below zero (A36)."""
+    corrections = sum(change.amount for change in changes if change.kind == "correction")
+    return max(0, principal - corrections)
+
+
+def _check(
+    *, terms: LateFeeTerms, changes: Sequence[PrincipalChange], freezes: Sequence[Freeze]
+) -> None:
     if terms.grace_days < 0:
         raise Refusal("negative_grace", message_zh="宽限天数不能为负。", http=422)
-    if corrections > 0:
-        raise Refusal(
-            "positive_correction",
-            message_zh="调增金额不能追溯,请另开账单。",
-            what_to_do="另开一张账单计收差额。",
-            http=422,
-        )
-    if any(
-        (f.end is not None and f.end < f.start) or (f.amount is not None and f.amount < 0)
-        for f in freezes
-    ):
-        raise Refusal("bad_freeze", message_zh="暂停计收的期间或金额有误。", http=422)
+    for change in changes:
+        if change.kind not in CHANGE_KINDS or change.amount * CHANGE_KINDS[change.kind] < 0:
+            raise Refusal(
+                "bad_change",
+                message_zh="本金变动的种类或方向有误;调增金额不能追溯。",
+                what_to_do="调增请另开一张账单。",
+                http=422,
+            )
+    for freeze in freezes:
+        reversed_span = freeze.end is not None and freeze.end < freeze.start
+        if reversed_span or (freeze.amount is not None and freeze.amount < 0):
+            raise Refusal("bad_freeze", message_zh="暂停计收的期间或金额有误。", http=422)
 
 
 def _unfrozen(unpaid: Fen, day: date, freezes: Sequence[Freeze]) -> Fen:
@@ -214,14 +227,13 @@ def late_fee(
     due: date,
     as_of: date,
     terms: LateFeeTerms,
-    events: Sequence[PrincipalEvent] = (),
-    corrections: Fen = 0,
+    changes: Sequence[PrincipalChange] = (),
     freezes: Sequence[Freeze] = (),
 ) -> LateFee:
     """Return the late fee a bill has accrued up to and including `as_of` (M7, A28–A41, A46).
 
     Everything ever accrued, paid and waived late fee included; simple, on principal only; rounded
-    once; never above cap % × (principal + corrections). Arguments and refusals as `late_fee_steps`.
+    once; never above cap % × the corrected principal. Arguments and refusals as `late_fee_steps`.
     116085 fen due 2026-03-15, grace 0, 3‰, as of 2026-03-25: 10 days, 3482.55 → 3483.
     """
     steps = late_fee_steps(
@@ -229,8 +241,7 @@ def late_fee(
         due=due,
         as_of=as_of,
         terms=terms,
-        events=events,
-        corrections=corrections,
+        changes=changes,
         freezes=freezes,
     )
     total = sum((step.exact_fen for step in steps), ZERO)
@@ -239,7 +250,7 @@ def late_fee(
         cap_share = exact(terms.cap_percent, places=PERCENT_PLACES, what="违约金封顶比例") / 100
         if cap_share < 0:
             raise Refusal("negative_rate", message_zh="违约金封顶比例不能为负。", http=422)
-        cap = max(0, round_half_up((principal + corrections) * cap_share))
+        cap = round_half_up(corrected_principal(principal=principal, changes=changes) * cap_share)
         fen = min(fen, cap)
     return LateFee(fen=fen, exact_fen=total, cap_fen=cap, steps=tuple(steps))
 

@@ -148,9 +148,7 @@ class PrincipalEvent(db.Model):
 
     __tablename__ = "principal_event"
     __table_args__ = (
-        CheckConstraint(
-            "kind IN ('payment','credit','waiver','correction','refund')", name="kind"
-        ),
+        CheckConstraint("kind IN ('payment','credit','waiver','correction','refund')", name="kind"),
         CheckConstraint("amount_fen <> 0", name="nonzero"),
         Index("ix_principal_event_bill", "bill_id"),
     )

@@ -88,6 +88,7 @@ class Promise(db.Model):
     party_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
     amount_fen: Mapped[int]
     open_at_start_fen: Mapped[int]
+    after_event_id: Mapped[int] = mapped_column(server_default="0")
     day: Mapped[date]
     pay_by: Mapped[Code] = mapped_column(server_default="wechatpay")
     made_by: Mapped[str]

@@ -41,6 +41,11 @@ def split_list(text: str) -> list[str]:
     return [part.strip() for part in _LIST.split(rules.plain(text)) if part.strip()]
 
 
+def split_dates(text: str) -> list[str]:
+    """Split a list of dates; "/" stays, it may stand inside a date."""
+    return [part.strip() for part in re.split(r"[#、,;]", rules.plain(text)) if part.strip()]
+
+
 def masked(text: str, secret: str) -> str:
     """Return what an issue may show of a cell; `secret` is "phone", "name", "id" or ""."""
     if not text:

@@ -67,14 +67,14 @@ def _refuse_unclear_header(grid: Grid, index: int, found: list[tuple[str, int]])
     for top, left, bottom, right in grid.merges:
         if top <= index <= bottom and left <= last:
             where = range_text(top, left, bottom, right)
-            raise header_refusal(grid.name, index, where, f"表头有合并单元格 {where}")
+            raise header_refusal(grid.name, index, where, f"有合并单元格 {where}")
 
 
 def _missing_columns(grid: Grid, index: int, missing: list[str]) -> Refusal:
     merges = [m for m in grid.merges if m[0] < _HEADER_SEARCH]
     detail = f"缺少列:{'、'.join(missing)}"
     if merges:
-        detail += f"(表头有合并单元格 {range_text(*merges[0])})"
+        detail += f"(有合并单元格 {range_text(*merges[0])})"
     return header_refusal(grid.name, index, "、".join(missing), detail)
 
 

@@ -4,7 +4,8 @@ Two layouts come in (our template and the HC import workbook) and one shape goes
 keeps the sheet and row it came from, so that any later answer ("created", "refused") can name
 the place in the user's file. A row that could not be used is not a record; it is an `Issue`.
 Records refer to each other by code: `HouseRow.code`, `PartyRow.key`, `FeeStandardRow.code`; a
-record of the result never refers to a code that is missing from the result.
+record never refers to a house or party that is missing from the result. Fee codes are checked too
+when the file brings its own fee standards; otherwise they name standards that exist already.
 """
 
 from __future__ import annotations

@@ -7,12 +7,12 @@ reading goes on, so that one pass over a file shows everything that is wrong wit
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
 from backend.estate import rules
-from backend.estate.roster_cells import cell_text, masked, normalise_header, split_list
+from backend.estate.roster_cells import cell_text, masked, normalise_header, split_dates, split_list
 from backend.estate.roster_model import Issue
 from backend.estate.roster_sheets import column_letters
 
@@ -56,8 +56,8 @@ class Row:
 
     def _issue(self, severity: str, name: str, reason_zh: str) -> None:
         at = self.table.at.get(name)
-        shown = "" if at is None else masked(
-            cell_text(self.cells[at]), self.table.columns[name].secret
+        shown = (
+            "" if at is None else masked(cell_text(self.cells[at]), self.table.columns[name].secret)
         )
         self.table.report.result.issues.append(
             Issue(
@@ -140,7 +140,19 @@ class Row:
 
     def keys(self, name: str) -> list[str]:
         """Return the owner numbers or fee codes listed in the cell, without repeats."""
-        return list(dict.fromkeys(rules.normalise_key(text) for text in split_list(self.code(name))))
+        codes = (rules.normalise_key(text) for text in split_list(self.code(name)))
+        return list(dict.fromkeys(codes))
+
+    def key(self, name: str, *, required: bool = True) -> str:
+        """Return one owner number or fee code, "" when blank or refused."""
+        return self.parse(name, rules.normalise_key, required=required) or ""
+
+    def dates(self, name: str) -> list[date]:
+        """Return the dates listed in the cell ("2020-06-10#2020-07-10"), in order."""
+        value = self._raw(name)
+        texts = [] if value is _UNUSABLE else split_dates(cell_text(value))
+        found = [self._parsed(name, text, rules.parse_date) for text in texts]
+        return [day for day in found if day is not None]
 
     def phones(self, *names: str) -> tuple[str, ...]:
         """Return the phones of several columns in order, placeholders and repeats left out."""

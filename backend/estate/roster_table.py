@@ -118,7 +118,7 @@ class Table:
     def _check_width(self, row: Row, index: int) -> None:
         width = len(self.grid.rows[self.header_row])
         cells = self.grid.rows[index]
-        if any(value not in ("", None) for value in cells[width:]):
+        if len(cells) > width:
             row.refuse("", f"有 {len(cells)} 列,多于表头的 {width} 列(文字中的逗号须加引号)")
         if index == len(self.grid.rows) - 1 and self.grid.cut_at_end:
             if len(cells) < width:

@@ -24,6 +24,9 @@ _COUNTRY_CODE = re.compile(r"(?:\+86|0086|86)-?(?=1\d{2}|0\d{2}|[2-9]\d{8,10}$)"
 _PHONE_NOISE = re.compile(r"[\s()\u2010-\u2015.]")
 _PERSON_ID = re.compile(r"\d{17}[\dX]|\d{15}")
 _ORGANISATION_ID = re.compile(r"[0-9A-Z]{18}|[0-9A-Z]{15}|\d{8}-?[\dX]")
+_ORGANISATION_NAME = re.compile(
+    r"(?:公司|集团|银行|合作社|事务所|酒店|学校|幼儿园|医院|委员会|管理局|分局|支行|工厂|超市)$"
+)
 _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _HAN = "\u3400-\u9fff"
 _BLANKS = re.compile(r"\s+")
@@ -41,7 +44,7 @@ _SPOKEN = re.compile(r"(.+?)(?:号楼|#楼|栋|幢|座|楼)-?(?:(.+?)单元)?-?(
 
 def plain(text: str) -> str:
     """Return text with full-width forms made plain (NFKC) and outer blanks removed."""
-    return unicodedata.normalize("NFKC", text).strip()
+    return text.strip() if text.isascii() else unicodedata.normalize("NFKC", text).strip()
 
 
 def normalise_name(text: str) -> str:
@@ -81,6 +84,11 @@ def _phone_reason(digits: str) -> str:
     if len(digits) != 11:
         return f"电话应为 11 位手机号或带区号的固定电话,现为 {len(digits)} 位"
     return "不是有效的手机号或固定电话"
+
+
+def looks_like_organisation(name: str) -> bool:
+    """Tell whether a name ends like a company's or institution's."""
+    return _ORGANISATION_NAME.search(name) is not None
 
 
 def is_mobile(phone: str) -> bool:

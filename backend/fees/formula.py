@@ -55,6 +55,7 @@ def formula_text(
     rate: Number | None = None,
     surcharge: Number | None = None,
     fixed: Number | None = None,
+    quantity: int = 1,
     yearly: bool = False,
     percents: Sequence[Number] = (),
     charged_fen: Fen | None = None,
@@ -68,6 +69,8 @@ def formula_text(
     price = _price_text(area=area, rate=rate, surcharge=surcharge, fixed=fixed, yearly=yearly)
     months = months_text(start, end, anchor_day=anchor_day)
     factors = [] if months == "1" else [f"({months})个月" if " " in months else f"{months}个月"]
+    if quantity != 1:
+        factors.insert(0, str(quantity))
     factors += [f"{_plain(percent, PERCENT_PLACES)}%" for percent in percents]
     if yearly:
         factors.insert(0, "1/12")
@@ -76,7 +79,12 @@ def formula_text(
     pieces = month_pieces(start, end, anchor_day=anchor_day)
     fen = line_exact(
         monthly=monthly_price(
-            area=area, rate=rate, surcharge=surcharge, fixed=fixed, yearly=yearly
+            area=area,
+            rate=rate,
+            surcharge=surcharge,
+            fixed=fixed,
+            quantity=quantity,
+            yearly=yearly,
         ),
         months=sum((Fraction(piece.days, piece.length) for piece in pieces), Fraction(0)),
         share=charged_share(percents),

@@ -25,6 +25,7 @@ from backend.money import (
     exact,
     percent_share,
     require_fen,
+    require_whole,
     round_half_up,
 )
 from backend.periods import cut, months_between, require_period
@@ -101,13 +102,14 @@ def monthly_price(
     rate: Number | None = None,
     surcharge: Number | None = None,
     fixed: Number | None = None,
+    quantity: int = 1,
     yearly: bool = False,
 ) -> Fraction:
     """Return the exact price of one month in yuan (M1).
 
-    area ㎡ × rate 元/㎡ + surcharge 元, or fixed 元; yearly prices count 1/12 a month (A04).
-    Raises Refusal `price_incomplete`, `price_ambiguous` (fixed and rate together) or
-    `negative_area`; AmountRefused beyond four decimals.
+    area ㎡ × rate 元/㎡ + surcharge 元, or fixed 元, times quantity (parking spaces); a price by
+    the year counts 1/12 a month (A04). Raises Refusal `price_incomplete`, `price_ambiguous` (fixed
+    and rate together), `negative_area`; AmountRefused beyond four decimals.
     """
     extra = exact(surcharge or 0, places=AMOUNT_PLACES, what="附加费")
     if fixed is not None:
@@ -121,6 +123,7 @@ def monthly_price(
         if square < 0:
             raise Refusal("negative_area", message_zh="面积不能为负。", http=422)
         price = square * exact(rate, places=RATE_PLACES, what="单价") + extra
+    price *= require_whole(quantity, minimum=1)
     return price / 12 if yearly else price
 
 

@@ -20,6 +20,7 @@ from backend.money import (
     exact,
     percent_share,
     require_fen,
+    require_whole,
 )
 
 
@@ -74,7 +75,7 @@ def deduct_points(
     500 points at 1:1 on 14293 fen → 500 fen for 500 points.
     Raises Refusal `bad_exchange`, AmountRefused for negative or fractional inputs.
     """
-    require_fen(points, what="积分", minimum=0)
+    require_whole(points, what="积分", minimum=0)
     require_fen(principal_left, what="未付本金", minimum=0)
     rate = _exchange(exchange_points, exchange_fen)
     limit = principal_left
@@ -85,7 +86,7 @@ def deduct_points(
 
 
 def _exchange(points: int, fen: Fen) -> Fraction:
-    if min(require_fen(points, what="积分"), require_fen(fen, what="抵扣金额")) < 1:
+    if min(require_whole(points, what="积分"), require_fen(fen, what="抵扣金额")) < 1:
         raise Refusal("bad_exchange", message_zh="积分兑换比例须为正整数。", http=422)
     return Fraction(fen, points)
 

@@ -934,6 +934,7 @@ def upgrade():
     sa.Column('party_id', sa.BigInteger(), nullable=False),
     sa.Column('amount_fen', sa.BigInteger(), nullable=False),
     sa.Column('open_at_start_fen', sa.BigInteger(), nullable=False),
+    sa.Column('after_event_id', sa.BigInteger(), server_default='0', nullable=False),
     sa.Column('day', sa.Date(), nullable=False),
     sa.Column('pay_by', sa.Text(collation='C'), server_default='wechatpay', nullable=False),
     sa.Column('made_by', sa.Text(), nullable=False),

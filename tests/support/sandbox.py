@@ -51,7 +51,7 @@ class Sandbox:
     def is_up(self) -> bool:
         """Tell whether the sandbox answers HTTP at all."""
         try:
-            return self.http.get(self.url + "/_sandbox/book/stats", timeout=2).status_code < 500
+            return self.http.get(self.url + "/_sandbox/health", timeout=2).ok
         except requests.RequestException:
             return False
 

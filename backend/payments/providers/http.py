@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
+from urllib.parse import urlsplit
 
 import requests
 import structlog
@@ -22,10 +23,11 @@ from backend.payments.providers.base import ProviderError
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 8.0
 _POOL = 32
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 _log = structlog.get_logger(__name__)
 _lock = threading.Lock()
-_sessions: dict[int, requests.Session] = {}
+_sessions: dict[tuple[int, bool], requests.Session] = {}
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def call(
 
 
 def _send(method: str, url: str, headers: Mapping, body: bytes | None, limits: tuple) -> Reply:
-    answer = _session().request(
+    answer = _session(urlsplit(url).hostname in _LOOPBACK).request(
         method, url, headers=headers, data=body, timeout=limits, allow_redirects=False
     )
     lowered = {name.lower(): value for name, value in answer.headers.items()}
@@ -82,18 +84,20 @@ def _no_answer(error: requests.RequestException, label: str) -> ProviderError:
     return ProviderError("unknown", "NO_ANSWER", reason="busy", retryable=True, detail=kind)
 
 
-def _session() -> requests.Session:
-    """One session per process: sockets must not be shared across a fork."""
-    pid = os.getpid()
+def _session(loopback: bool) -> requests.Session:
+    """One session per process (sockets must not be shared across a fork) and kind of host."""
+    key = (os.getpid(), loopback)
     with _lock:
-        if pid not in _sessions:
-            _sessions.clear()
-            _sessions[pid] = _new_session()
-        return _sessions[pid]
+        if key not in _sessions:
+            for other in [known for known in _sessions if known[0] != key[0]]:
+                del _sessions[other]
+            _sessions[key] = _new_session(loopback)
+        return _sessions[key]
 
 
-def _new_session() -> requests.Session:
+def _new_session(loopback: bool) -> requests.Session:
     session = requests.Session()
+    session.trust_env = not loopback  # the machine's proxy is for the outside only
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(pool_connections=8, pool_maxsize=_POOL, max_retries=0))
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

@@ -1,4 +1,8 @@
-"""Wire spellings of amounts and times, read and written exactly (never through a float)."""
+"""Wire spellings of amounts and times, read exactly (never through a float).
+
+Stricter than what people may type (`backend.money`): a platform writes plain digits and a point,
+so a sign, a group separator or an exponent means that the text is not what it should be.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,6 @@ from datetime import UTC, datetime
 from backend.clock import SHANGHAI
 
 _YUAN = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,5}))?")
-
-
-def yuan_text(fen: int) -> str:
-    """Return fen as a platform's yuan amount: 1230 -> "12.30"."""
-    if isinstance(fen, bool) or not isinstance(fen, int) or fen < 0:
-        raise ValueError("an amount is a non-negative integer of fen")
-    return f"{fen // 100}.{fen % 100:02d}"
 
 
 def millifen_of_yuan(text: str) -> int:
@@ -37,13 +34,6 @@ def fen_of_yuan(text: str) -> int:
     if rest:
         raise ValueError("an amount has a fraction of a fen")
     return fen
-
-
-def whole_fen(value: object) -> int:
-    """Return a JSON amount that must already be an integer of fen. Raises ValueError."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError("an amount is not an integer of fen")
-    return value
 
 
 def shanghai_time(text: str | None) -> datetime | None:

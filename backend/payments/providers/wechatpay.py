@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from wechatpayv3 import WeChatPayType
 
+from backend.money import require_fen
 from backend.payments.providers import wechatpay_bill, wechatpay_notice, wechatpay_wire
 from backend.payments.providers.base import (
     Answer,
@@ -32,7 +33,7 @@ from backend.payments.providers.base import (
     StatementRow,
     TradeState,
 )
-from backend.payments.providers.values import rfc3339_text, whole_fen
+from backend.payments.providers.values import rfc3339_text
 from backend.payments.providers.wechatpay_account import load_account
 from backend.payments.providers.wechatpay_answers import (
     answer_of,
@@ -49,6 +50,7 @@ _PAY_TYPES = {
     "qr": WeChatPayType.NATIVE,
 }
 _NUMBER = re.compile(r"[0-9A-Za-z_\-*]{6,32}")
+_REFUND_NUMBER = re.compile(r"[0-9A-Za-z_\-|*@]{1,64}")
 _DESCRIPTION_CHARS = 127
 _REASON_CHARS = 80
 
@@ -69,14 +71,12 @@ class WechatPayProvider(Provider):
         pay_type = _PAY_TYPES.get(request.method)
         if pay_type is None:
             raise _refused_here("METHOD_NOT_OFFERED", request.method)
-        if not _NUMBER.fullmatch(request.out_trade_no):
-            raise _refused_here("PARAM_ERROR", "out_trade_no")
         answer = self._ask(
             self._client.pay,
             pay_type=pay_type,
-            out_trade_no=request.out_trade_no,
+            out_trade_no=_number(request.out_trade_no),
             description=request.description[:_DESCRIPTION_CHARS],
-            amount={"total": whole_fen(request.amount_fen), "currency": "CNY"},
+            amount={"total": require_fen(request.amount_fen, minimum=1), "currency": "CNY"},
             time_expire=rfc3339_text(request.time_expire),
             notify_url=request.notify_url,
             attach=request.attach or None,
@@ -88,7 +88,9 @@ class WechatPayProvider(Provider):
     def query(self, out_trade_no: str, *, timeout: float | None = None) -> TradeState:
         try:
             with wechatpay_wire.within(timeout):
-                answer = self._ask(self._client.query, out_trade_no=out_trade_no, **self._sub)
+                answer = self._ask(
+                    self._client.query, out_trade_no=_number(out_trade_no), **self._sub
+                )
         except ProviderError as error:
             if error.outcome == "refused" and error.reason in ("not_exist", "closed"):
                 return TradeState(state=error.reason, raw_code=error.code)
@@ -97,7 +99,7 @@ class WechatPayProvider(Provider):
 
     def close(self, out_trade_no: str) -> CloseWord:
         try:
-            self._ask(self._client.close, out_trade_no=out_trade_no, **self._sub)
+            self._ask(self._client.close, out_trade_no=_number(out_trade_no), **self._sub)
         except ProviderError as error:
             words = {"already_paid": "paid", "not_exist": "not_exist", "closed": "closed"}
             return words.get(error.reason, "unknown") if error.outcome == "refused" else "unknown"
@@ -113,11 +115,15 @@ class WechatPayProvider(Provider):
         reason: str = "",
         notify_url: str | None = None,
     ) -> RefundState:
-        amount = {"refund": whole_fen(amount_fen), "total": whole_fen(total_fen), "currency": "CNY"}
+        amount = {
+            "refund": require_fen(amount_fen),
+            "total": require_fen(total_fen),
+            "currency": "CNY",
+        }
         answer = self._ask(
             self._client.refund,
-            out_trade_no=out_trade_no,
-            out_refund_no=out_refund_no,
+            out_trade_no=_number(out_trade_no),
+            out_refund_no=_number(out_refund_no, _REFUND_NUMBER),
             amount=amount,
             reason=reason[:_REASON_CHARS] or None,
             notify_url=notify_url,
@@ -127,7 +133,11 @@ class WechatPayProvider(Provider):
 
     def query_refund(self, *, out_trade_no: str, out_refund_no: str) -> RefundState:
         try:
-            answer = self._ask(self._client.query_refund, out_refund_no=out_refund_no, **self._sub)
+            answer = self._ask(
+                self._client.query_refund,
+                out_refund_no=_number(out_refund_no, _REFUND_NUMBER),
+                **self._sub,
+            )
         except ProviderError as error:
             if error.outcome == "refused" and error.reason == "not_exist":
                 return RefundState(state="not_exist", raw_code=error.code)
@@ -208,7 +218,7 @@ class WechatPayProvider(Provider):
 def _statement(answer: dict[str, Any], packed: bytes) -> list[StatementRow]:
     """Unpack, compare with the signed SHA-1 (the file itself is unsigned), parse."""
     try:
-        content = gzip.decompress(packed)
+        content = gzip.decompress(packed) if packed.startswith(b"\x1f\x8b") else packed
         if answer.get("hash_type") != "SHA1":
             raise ValueError("the statement's hash type is unknown")
         digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()
@@ -217,6 +227,13 @@ def _statement(answer: dict[str, Any], packed: bytes) -> list[StatementRow]:
         return wechatpay_bill.parse(content)
     except (OSError, EOFError, KeyError, ValueError) as error:
         raise unknown("BAD_STATEMENT", str(error)) from error
+
+
+def _number(number: str, shape: re.Pattern[str] = _NUMBER) -> str:
+    """Return our number if the platform takes it; the library pastes it into paths as it is."""
+    if not shape.fullmatch(number):
+        raise _refused_here("PARAM_ERROR", "number")
+    return number
 
 
 def _refused_here(code: str, detail: str) -> ProviderError:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from backend.money import require_fen
 from backend.payments.providers.base import ProviderError, RefundState, TradeState, TradeWord
-from backend.payments.providers.values import rfc3339_time, whole_fen
+from backend.payments.providers.values import rfc3339_time
 from backend.payments.providers.wechatpay_notice import REFUND_WORDS, merchant_ids, payer_of
 
 TRADE_WORDS: dict[str, TradeWord] = {
@@ -109,7 +110,7 @@ def refund_state(out_refund_no: str, answer: dict[str, Any]) -> RefundState:
         return RefundState(
             state=REFUND_WORDS.get(answer["status"], "unknown"),
             raw_code=answer["status"],
-            amount_fen=whole_fen(answer["amount"]["refund"]),
+            amount_fen=require_fen(answer["amount"]["refund"]),
             channel_refund_no=answer.get("refund_id"),
             refunded_at=rfc3339_time(answer.get("success_time")),
         )
@@ -121,7 +122,7 @@ def _total(state: TradeWord, amount: dict[str, Any]) -> int | None:
     """An unpaid or closed order may come without amount; a paid one never."""
     if "total" not in amount and state not in ("paid", "refunded"):
         return None
-    return whole_fen(amount["total"])
+    return require_fen(amount["total"])
 
 
 def _object(content: str | bytes) -> dict[str, Any]:

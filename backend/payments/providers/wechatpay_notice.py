@@ -19,9 +19,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from backend.money import require_fen
 from backend.payments.providers import keys
 from backend.payments.providers.base import BadNotice, Notice, RefundWord
-from backend.payments.providers.values import rfc3339_time, whole_fen
+from backend.payments.providers.values import rfc3339_time
 from backend.payments.providers.wechatpay_account import Account, normal_serial
 
 MAXIMUM_AGE_SECONDS = 300
@@ -137,7 +138,7 @@ def _payment(envelope: dict, content: dict) -> Notice:
         event_type=envelope["event_type"],
         out_trade_no=_filled(content["out_trade_no"]),
         channel_txn=_filled(content["transaction_id"]),
-        amount_fen=whole_fen(amount["total"]),
+        amount_fen=require_fen(amount["total"]),
         currency=amount.get("currency", "CNY"),
         paid_at=rfc3339_time(content["success_time"]),
         payer=payer_of(content),
@@ -154,7 +155,7 @@ def _refund(envelope: dict, content: dict) -> Notice:
         out_trade_no=_filled(content["out_trade_no"]),
         out_refund_no=_filled(content["out_refund_no"]),
         channel_txn=content.get("transaction_id"),
-        amount_fen=whole_fen(content["amount"]["refund"]),
+        amount_fen=require_fen(content["amount"]["refund"]),
         refund_state=REFUND_WORDS.get(content["refund_status"], "unknown"),
         currency=content["amount"].get("currency", "CNY"),
         paid_at=rfc3339_time(content.get("success_time")),

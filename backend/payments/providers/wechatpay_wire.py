@@ -130,7 +130,7 @@ class SignedCore(Core):
                 reply = self._send(method.value, path, body)
                 self._believe(reply)
         is_json = "application/json" in reply.headers.get("content-type", "")
-        return reply.status, reply.content.decode() if is_json else reply.content
+        return reply.status, reply.content.decode(errors="replace") if is_json else reply.content
 
     def _update_certificates(self) -> None:
         """Never ask the network for platform certificates."""

@@ -8,6 +8,7 @@ be written; when a connection breaks it must know whether the request had been.
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
@@ -56,6 +57,12 @@ class Attempt:
                 raise NotSent("timeout_before_send", "超时,消息尚未发出。")
             self._state = "writing"
 
+    def take_back(self) -> None:
+        """Step back before the point of no return: the vendor definitely refused the request."""
+        with self._lock:
+            if self._state == "writing":
+                self._state = "open"
+
     def abandon(self) -> bool:
         """Give up waiting. True: nothing was or will be written; False: it may have been."""
         with self._lock:
@@ -67,7 +74,7 @@ class Attempt:
 _NOT_WRITTEN = (
     requests.exceptions.ConnectTimeout,
     requests.exceptions.InvalidURL,
-    requests.exceptions.SSLError,
+    ssl.SSLCertVerificationError,
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
 )
@@ -84,7 +91,8 @@ def is_not_written(error: BaseException | None) -> bool:
         seen.add(id(item))
         if isinstance(item, _NOT_WRITTEN):
             return True
-        queue += [item.__cause__, item.__context__, getattr(item, "reason", None), *item.args]
+        inner = [getattr(item, name, None) for name in ("reason", "inner_exception")]
+        queue += [item.__cause__, item.__context__, *inner, *item.args]
     return False
 
 

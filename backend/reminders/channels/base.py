@@ -160,8 +160,9 @@ class Channel(ABC):
     def ask(
         self, out_id: str, recipient: str, day: date, *, timeout: float = MAX_SECONDS
     ) -> Outcome | None:
-        """Ask the vendor what became of `out_id`, sent to `recipient` on business date `day`.
+        """Ask the vendor what became of `out_id`, sent to `recipient` on `day`.
 
+        day: the Asia/Shanghai date of the *wire* clock at the send (the vendor keeps real dates).
         Returns accepted / delivered / refused when the vendor knows; None when it has no record
         (right after a send its index may lag), when asking failed, or when the channel cannot be
         asked at all (`can_ask` is False: the doubt stays until a receipt or the window's end).
@@ -169,12 +170,16 @@ class Channel(ABC):
         if not self.can_ask:
             return None
         attempt = Attempt(seconds=min(timeout, MAX_SECONDS))
+        answers: list[Outcome] = []
 
         def work() -> Outcome | None:
-            return self.enquire(out_id=out_id, recipient=recipient, day=day, attempt=attempt)
+            # Kept apart: a failure of the enquiry says nothing about the message.
+            answer = self.enquire(out_id=out_id, recipient=recipient, day=day, attempt=attempt)
+            answers.extend([answer] if answer else [])
+            return answer
 
-        answer = self._timed("channel_ask", out_id=out_id, attempt=attempt, work=work)
-        return None if answer is None or answer.code in _ASK_FAILED else answer
+        self._timed("channel_ask", out_id=out_id, attempt=attempt, work=work)
+        return answers[0] if answers else None
 
     def _timed(
         self, event: str, *, out_id: str, attempt: Attempt, work: Callable[[], Outcome | None]
@@ -213,9 +218,15 @@ class Channel(ABC):
             return self.judge(error.code, detail=error.detail)
         if isinstance(error, NotSent):
             return Outcome("refused", None, error.code, error.reason_zh, error.next)
-        if attempt.abandon() or self.not_written(error):
+        unwritten = attempt.abandon()
+        if self.not_written(error):
             log.warning("channel_unreachable", channel=self.name, error=type(error).__name__)
             return Outcome("refused", None, "connect", "无法连接通道,消息未发出。", "retry")
+        if unwritten:
+            log.error("channel_fault", channel=self.name, exc_info=error)
+            return Outcome(
+                "refused", None, "internal", "程序错误,消息未发出,请管理员查看。", "stop"
+            )
         log.warning("channel_doubt", channel=self.name, error=type(error).__name__)
         return Outcome("in_doubt", None, "transport", "通道连接中断,结果未知。", "stop")
 
@@ -239,7 +250,6 @@ class Channel(ABC):
         return is_not_written(error)
 
 
-_ASK_FAILED = frozenset({"timeout", "timeout_before_send", "transport", "connect"})
 _GATEWAY_SAFE = Verdict("refused", "retry", "通道服务器错误,稍后用同一编号重试。")
 _GATEWAY_DOUBT = Verdict("in_doubt", "stop", "通道服务器错误,结果未知。")
 _UNKNOWN = Verdict("refused", "stop", "通道返回了未登记的错误码,请管理员查看。")

@@ -1,0 +1,214 @@
+"""One batch of a bill run: which standards apply, the set-based statement, the careful rest.
+
+Fast way (SQL): houses whose fee assignment, liable party and price hold for the whole period.
+Careful way (`issuing_rules`): houses with a hand-over, a tariff change or a fee that starts or
+ends inside the period; their lines come from the pure rules (M3) and enter the same statement.
+A house and fee item already billed for an overlapping period is left out, so a run can be
+repeated and nobody is charged twice (C43).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+
+from backend.billing.issuing_rules import slow_lines
+from backend.billing.issuing_sql import COUNT_UNBILLABLE, FAST_LINES, NEXT_HOUSES, SLOW_PAIRS, WRITE
+from backend.billing.models import BillRun
+from backend.db import db
+from backend.fees.formula import months_text
+from backend.fees.models import FeeStandard
+from backend.ledger.operations import account_ids
+from backend.money import yuan_text
+from backend.periods import MONTH_PARTS, month_parts_between, months_between
+
+MIN_TERM = timedelta(days=10)
+"""A bill issued late is never due earlier than its issue date plus the usual term, 5th to 15th."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one batch added."""
+
+    last_house_id: int
+    houses: int
+    bills: int
+    total_fen: int
+
+
+def months_of(period_from: date, period_to: date) -> int | None:
+    """Return the whole number of cycle months of a period, None if it is not whole."""
+    months = months_between(period_from, period_to, anchor_day=period_from.day)
+    return int(months) if months.denominator == 1 else None
+
+
+def published_standards(community_id: int, period_from: date, period_to: date) -> list[FeeStandard]:
+    """Return the published versions that touch the period and whose cycle it is.
+
+    A period of n whole months bills standards of an n-month cycle; a part of a month bills the
+    monthly ones (M2).
+    """
+    cycle = months_of(period_from, period_to) or 1
+    return list(
+        db.session.scalars(
+            db.select(FeeStandard)
+            .where(
+                FeeStandard.community_id == community_id,
+                FeeStandard.published_at.is_not(None),
+                FeeStandard.cycle_months == cycle,
+                text("effective && daterange(:f, :t)").bindparams(f=period_from, t=period_to),
+            )
+            .order_by(FeeStandard.code, FeeStandard.version)
+        )
+    )
+
+
+def count_houses(community_id: int) -> int:
+    """Return how many houses a run looks at."""
+    return db.session.scalar(
+        text("SELECT count(*) FROM house WHERE community_id = :c"), {"c": community_id}
+    )
+
+
+def due_date(
+    standard: FeeStandard, period_from: date, issued: date, workday: Callable[[date], bool]
+) -> date:
+    """Return the due date: due_day of the period's first month, moved to a working day (A28)."""
+    month_end = (period_from.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+    due = period_from.replace(day=min(standard.due_day, month_end.day))
+    due = max(due, issued + MIN_TERM)
+    while not workday(due):
+        due += timedelta(days=1)
+    return due
+
+
+def issue_batch(
+    run: BillRun, *, limit: int, at: datetime, workday: Callable[[date], bool]
+) -> Batch | None:
+    """Issue the next `limit` houses of a run; None when no house is left. The caller commits."""
+    head = db.session.execute(
+        NEXT_HOUSES,
+        {"community": run.community_id, "after": run.last_house_id, "limit": limit},
+    ).one()
+    if not head.houses:
+        return None
+    period = {"community": run.community_id, "pf": run.period_from, "pt": run.period_to}
+    span = {"after": run.last_house_id, "upto": head.last_id}
+    standards = published_standards(run.community_id, run.period_from, run.period_to)
+    prices = _price_rows(standards, run, workday)
+    slow = db.session.execute(SLOW_PAIRS, period | span | _codes(standards)).all()
+    extra = slow_lines(slow, standards, run.period_from, run.period_to, prices)
+    row = _write(run, period | span, prices, slow, extra, at)
+    return Batch(head.last_id, head.houses, row.bills, row.total_fen)
+
+
+def _price_rows(
+    standards: Sequence[FeeStandard], run: BillRun, workday: Callable[[date], bool]
+) -> dict[int, dict[str, Any]]:
+    """Return per standard what the statement needs: months as a whole number of parts (M2)."""
+    return {
+        s.id: {
+            "parts": month_parts_between(run.period_from, run.period_to, anchor_day=s.anchor_day),
+            "months_text": months_text(run.period_from, run.period_to, anchor_day=s.anchor_day),
+            "due": due_date(s, run.period_from, run.issue_date, workday),
+            "whole": s.effective.lower <= run.period_from
+            and (s.effective.upper is None or s.effective.upper >= run.period_to),
+        }
+        for s in standards
+    }
+
+
+def _codes(standards: Sequence[FeeStandard]) -> dict[str, Any]:
+    """Codes with one version over the whole period are fast; the others need care."""
+    return {"codes": sorted({s.code for s in standards})}
+
+
+def _write(
+    run: BillRun,
+    params: dict[str, Any],
+    prices: dict[int, dict[str, Any]],
+    slow: Sequence[Any],
+    extra: Sequence[dict[str, Any]],
+    at: datetime,
+) -> Any:
+    company_id, payee_id, items = _accounts(run.community_id)
+    whole = {i: p for i, p in prices.items() if p["whole"]}
+    columns = ("house_id", "party_id", "fee_item_id", "standard_id", "pf", "pt", "area", "rate",
+               "surcharge", "fixed", "quantity", "months", "months_text", "fen", "due")  # fmt: skip
+    return db.session.execute(
+        WRITE,
+        params
+        | {f"x_{name}": [line[name] for line in extra] for name in columns}
+        | {
+            "run": run.id,
+            "batch": f"{run.id}:{params['upto']}:{run.bills}",
+            "company": company_id,
+            "payee": payee_id,
+            "issued": run.issue_date,
+            "at": at,
+            "month_parts": MONTH_PARTS,
+            "std": list(whole),
+            "parts": [p["parts"] for p in whole.values()],
+            "months_text": [p["months_text"] for p in whole.values()],
+            "due": [p["due"] for p in whole.values()],
+            "slow_house": [row.house_id for row in slow],
+            "slow_item": [row.fee_item_id for row in slow],
+            "receivable": items["receivable"],
+            "income_item": [item for item in items if isinstance(item, int)],
+            "income_account": [items[item] for item in items if isinstance(item, int)],
+        },
+    ).one()
+
+
+def _accounts(community_id: int) -> tuple[int, int, dict[Any, int]]:
+    """Return company, payee and account ids: {'receivable': id, fee_item_id: income account}."""
+    head = db.session.execute(
+        text("SELECT company_id, payee_id FROM community WHERE id = :c"), {"c": community_id}
+    ).one()
+    fee_items = db.session.execute(
+        text("SELECT id, code FROM fee_item WHERE community_id = :c"), {"c": community_id}
+    ).all()
+    names = {("receivable", "CNY")} | {(f"income:{i.code}", "CNY") for i in fee_items}
+    ids = account_ids(company_id=head.company_id, keys=names)
+    accounts: dict[Any, int] = {"receivable": ids[("receivable", "CNY")]}
+    accounts |= {i.id: ids[(f"income:{i.code}", "CNY")] for i in fee_items}
+    return head.company_id, head.payee_id, accounts
+
+
+def unbillable(community_id: int, period_from: date, period_to: date) -> list[dict[str, str]]:
+    """Return houses that carry a fee but have nobody liable or no price in the period (at most 50)."""
+    standards = published_standards(community_id, period_from, period_to)
+    rows = db.session.execute(
+        COUNT_UNBILLABLE,
+        {"community": community_id, "pf": period_from, "pt": period_to, **_codes(standards)},
+    )
+    return [{"house_code": r.code, "reason_zh": r.reason} for r in rows]
+
+
+def sample_bills(run_id: int, limit: int = 5) -> list[dict[str, Any]]:
+    """Return a few bills of a run for the preview screen."""
+    rows = db.session.execute(
+        text(
+            "SELECT h.code, f.name, b.due_fen, b.due_date FROM bill b JOIN house h "
+            "ON h.id = b.house_id JOIN fee_item f ON f.id = b.fee_item_id "
+            "WHERE b.bill_run_id = :r ORDER BY b.id LIMIT :n"
+        ),
+        {"r": run_id, "n": limit},
+    )
+    return [
+        {
+            "house_code": r.code,
+            "fee_name": r.name,
+            "due_fen": r.due_fen,
+            "due_text": yuan_text(r.due_fen),
+            "due_date": r.due_date,
+        }
+        for r in rows
+    ]
+
+
+__all__ = ["Batch", "FAST_LINES", "issue_batch", "published_standards"]

@@ -1,0 +1,123 @@
+"""People's side of arrears: planning call tasks, closing them, keeping and breaking promises."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, datetime
+
+from sqlalchemy import text
+
+from backend.db import db
+from backend.reminders import rules
+
+_PLAN = text(
+    """
+    WITH act AS (
+        SELECT * FROM unnest(CAST(:events AS text[]), CAST(:stages AS text[]),
+            CAST(:windows AS text[]), CAST(:names AS text[]), CAST(:froms AS int[]),
+            CAST(:tos AS int[])) AS a(event, stage, win, name, from_day, to_day)),
+    oldest AS (
+        SELECT b.house_id, b.party_id, min(b.due_date) AS due_date FROM bill b
+        WHERE b.community_id = :community AND b.state IN ('open','part_paid')
+          AND b.due_date < :today
+          AND NOT EXISTS (
+              SELECT 1 FROM hold h WHERE h.lifted_at IS NULL AND h.from_day <= :today
+                AND (h.until_day IS NULL OR h.until_day > :today)
+                AND (h.bill_id = b.id OR (h.bill_id IS NULL AND
+                     (h.house_id = b.house_id OR h.house_id IS NULL)
+                     AND (h.party_id = b.party_id OR h.party_id IS NULL))))
+        GROUP BY b.house_id, b.party_id)
+    INSERT INTO steward_task (community_id, house_id, party_id, kind, stage, window_key, due_day,
+                              reason, created_at)
+    SELECT :community, o.house_id, o.party_id, 'call', a.stage, a.win || ':' || o.due_date, :today,
+           a.name, :now
+    FROM oldest o JOIN act a ON (CAST(:today AS date) - o.due_date) BETWEEN a.from_day AND a.to_day
+    WHERE NOT EXISTS (SELECT 1 FROM steward_task t WHERE t.house_id = o.house_id
+                      AND t.party_id = o.party_id AND t.state = 'open')
+    ON CONFLICT DO NOTHING
+    """
+)
+
+
+def plan_call_tasks(*, community_id: int, today: date, now: datetime) -> int:
+    """Put households whose current act is a call on the worklist; the ladder up to S25 (S25, S33)."""
+    acts = [a for a in rules.CALENDAR if a.kind == "task" and a.event.startswith("call_")]
+    return db.session.execute(
+        _PLAN,
+        {
+            "events": [a.event for a in acts],
+            "stages": [a.stage for a in acts],
+            "windows": [a.window for a in acts],
+            "names": [a.name_zh for a in acts],
+            "froms": [a.from_day for a in acts],
+            "tos": [a.to_day for a in acts],
+            "community": community_id,
+            "today": today,
+            "now": now,
+        },
+    ).rowcount
+
+
+def after_payment(*, house_ids: Collection[int], day: date, now: datetime) -> None:
+    """Close tasks of households without overdue principal; judge promises the payment meets."""
+    db.session.execute(
+        text(
+            """
+            UPDATE steward_task t SET state = 'cancelled', closed_at = :now
+            WHERE t.house_id = ANY(:ids) AND t.state = 'open' AND NOT EXISTS (
+                SELECT 1 FROM bill b WHERE b.house_id = t.house_id AND b.party_id = t.party_id
+                  AND b.open_fen > 0 AND NOT b.reversed AND b.due_date < :day)
+            """
+        ),
+        {"ids": list(house_ids), "now": now, "day": day},
+    )
+    keep_promises(house_ids=house_ids, now=now)
+
+
+def keep_promises(*, house_ids: Collection[int], now: datetime) -> None:
+    """Mark open promises kept once the promised amount came in, and lift their holds (C71)."""
+    db.session.execute(
+        text(
+            """
+            WITH kept AS (
+                UPDATE promise p SET state = 'kept', closed_at = :now
+                WHERE p.state = 'open' AND p.house_id = ANY(:ids)
+                  AND (SELECT coalesce(sum(e.amount_fen), 0) FROM principal_event e
+                       JOIN bill b ON b.id = e.bill_id JOIN journal j ON j.id = e.journal_id
+                       WHERE b.house_id = p.house_id AND b.party_id = p.party_id
+                         AND e.kind IN ('payment','credit') AND e.id > p.after_event_id)
+                      >= least(p.amount_fen, p.open_at_start_fen)
+                RETURNING p.hold_id)
+            UPDATE hold SET lifted_at = :now, lifted_by = 'promise kept'
+            WHERE id IN (SELECT hold_id FROM kept) AND lifted_at IS NULL
+            """
+        ),
+        {"ids": list(house_ids), "now": now},
+    )
+
+
+def break_promises(*, community_id: int, today: date, now: datetime) -> int:
+    """Break promises whose day passed unpaid: lift the hold, put the household back on the list."""
+    return db.session.execute(
+        text(
+            """
+            WITH broken AS (
+                UPDATE promise p SET state = 'broken', closed_at = :now
+                WHERE p.state = 'open' AND p.community_id = :c AND p.day < :today
+                RETURNING p.id, p.house_id, p.party_id, p.hold_id, p.day),
+            lifted AS (
+                UPDATE hold SET lifted_at = :now, lifted_by = 'promise broken'
+                WHERE id IN (SELECT hold_id FROM broken) AND lifted_at IS NULL),
+            closed AS (
+                UPDATE steward_task t SET state = 'cancelled', closed_at = :now
+                FROM broken b WHERE t.house_id = b.house_id AND t.party_id = b.party_id
+                  AND t.state = 'open')
+            INSERT INTO steward_task (community_id, house_id, party_id, kind, stage, window_key,
+                                      due_day, reason, created_at)
+            SELECT :c, house_id, party_id, 'promise_broken', 'promise', 'promise:' || id, :today,
+                   '承诺 ' || day || ' 缴费未到账', :now
+            FROM broken ON CONFLICT DO NOTHING
+            """
+        ),
+        {"c": community_id, "today": today, "now": now},
+    ).rowcount

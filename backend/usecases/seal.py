@@ -1,0 +1,16 @@
+"""The sealer: audit chain and gapless receipt numbers, outside business transactions."""
+
+from __future__ import annotations
+
+from backend import audit, clock
+from backend.billing import operations as billing
+from backend.db import transaction
+
+
+def seal_audit() -> int:
+    """Seal pending audit events and number new receipts; return how many events were sealed."""
+    with transaction():
+        sealed = audit.seal_pending()
+    with transaction():
+        billing.number_receipts(year=clock.business_today().year)
+    return sealed

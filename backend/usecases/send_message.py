@@ -1,0 +1,242 @@
+"""Sending one message: the promise that nobody who has paid is dunned is kept here (design 4.7).
+
+1. Ask the platforms about every live or fresh order of the message's bills (no transaction).
+2. Commit `calling` with our out_id, so that a crash leaves a trace.
+3. One transaction on the worker's own small pool: lock the task (a stale attempt ends here), the
+   house account, the person; check that the answers are at most a second old; decide the permit;
+   resolve the recipient, render the text; call the vendor (≤ 2 s) *while the lock is held*;
+   write the outcome. Settling takes the same lock, so a payment is strictly before or after.
+
+This is the one documented place where the network stands inside a transaction. Doubt = not sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+
+from backend import clock, tasks
+from backend.billing import operations as billing
+from backend.billing import queries as bill_queries
+from backend.billing.models import Bill, HouseAccount
+from backend.conduct import operations as conduct
+from backend.conduct.operations import No
+from backend.db import db, transaction
+from backend.estate import privacy
+from backend.estate.models import Community
+from backend.identity.pay_codes import pay_code
+from backend.reminders import outlets, templates
+from backend.reminders.channels.base import Outcome
+from backend.reminders.facts import facts_of
+from backend.reminders.models import Message, MessageBill
+from backend.telemetry import MESSAGES
+from backend.usecases.message_outcomes import note_outcome
+from backend.usecases.query_orders import ask_about_bills
+
+DOUBT_RETRY = timedelta(seconds=5)
+ABOUT_MONEY_DUE = ("bill", "reminder", "dunning", "promise")
+
+
+class LeaseLost(Exception):
+    """Another worker took the task over; nothing may be written any more."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A leased task: only this attempt number may commit."""
+
+    task_id: int
+    lease_no: int
+
+
+def send_message(*, message_id: int, claim: Claim) -> str:
+    """Send, refuse or postpone one message; return its new state. Safe to run twice."""
+    message = db.session.get_one(Message, message_id)
+    if message.state == "calling":
+        from backend.usecases.recover_message import recover_message
+
+        return recover_message(message_id=message_id, claim=claim)
+    if message.state != "planned":
+        return _finish(claim, message.state)
+    bill_ids = _bill_ids(message_id)
+    needs_permit = message.kind in ABOUT_MONEY_DUE
+    db.session.rollback()
+    if needs_permit:
+        ask_about_bills(bill_ids)
+    if not _begin_calling(message_id, claim):
+        return "lease_lost"
+    with transaction():
+        return _call_under_lock(message_id, bill_ids, claim)
+
+
+def _bill_ids(message_id: int) -> list[int]:
+    return list(
+        db.session.scalars(
+            db.select(MessageBill.bill_id).where(MessageBill.message_id == message_id)
+        )
+    )
+
+
+def _finish(claim: Claim, state: str) -> str:
+    with transaction():
+        tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
+    return state
+
+
+def _begin_calling(message_id: int, claim: Claim) -> bool:
+    with transaction():
+        if not tasks.hold(task_id=claim.task_id, lease_no=claim.lease_no):
+            return False
+        changed = db.session.execute(
+            text(
+                "UPDATE message SET state = 'calling', calling_at = :now "
+                "WHERE id = :id AND state = 'planned'"
+            ),
+            {"id": message_id, "now": clock.wire_now()},
+        ).rowcount
+    return changed == 1
+
+
+def _call_under_lock(message_id: int, bill_ids: list[int], claim: Claim) -> str:
+    if not tasks.hold(task_id=claim.task_id, lease_no=claim.lease_no):
+        raise LeaseLost
+    message = db.session.scalar(
+        db.select(Message)
+        .where(Message.id == message_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    lock_for_sending(message)
+    open_bills = [b for b in bill_queries.bills_by_id(bill_ids) if b.open_fen > 0]
+    no = refusal(message, open_bills, bill_ids)
+    if no is None and message.valid_until and clock.business_now() >= message.valid_until:
+        no = No("out_of_date")
+    conduct.write_permit(
+        subject_type="message",
+        subject_id=message.id,
+        house_id=message.house_id,
+        party_id=message.party_id,
+        no=no,
+    )
+    if no is not None:
+        return _not_now(message, no, claim)
+    return _deliver(message, open_bills, claim)
+
+
+def lock_for_sending(message: Message) -> None:
+    """Take the locks of the permit: house account first, then the liable person."""
+    billing.lock_houses([message.house_id])
+    conduct.lock_person(message.party_id)
+
+
+def refusal(message: Message, open_bills: list[Bill], bill_ids: list[int]) -> No | None:
+    """Return why this message may not go out now, None if it may (design 4.7, C13, C16, C27)."""
+    now, today = clock.business_now(), clock.business_today()
+    kind = templates.kind_of(message.event)
+    if message.kind in ABOUT_MONEY_DUE:
+        open_bills[:] = [b for b in open_bills if b.party_id == message.party_id]
+        if not open_bills:
+            return No("paid")
+        doubt = conduct.payment_doubt(bill_ids)
+        account = db.session.get_one(HouseAccount, message.house_id, populate_existing=True)
+        if doubt or account.credit_pending:
+            return No(doubt or "credit_pending", now + DOUBT_RETRY)
+        holds = conduct.holds_in_force(
+            house_id=message.house_id,
+            party_id=message.party_id,
+            bill_ids=[b.id for b in open_bills],
+            day=today,
+        )
+        if message.kind == "promise":
+            holds = [h for h in holds if h.kind != "promise"]
+        if holds:
+            return No(f"hold_{holds[0].kind}")
+    return conduct.conduct_no(
+        party_id=message.party_id,
+        kind="message",
+        contact_class=kind.conduct_class,
+        at=now,
+        notices_of_bill=conduct.notices_sent(bill_ids) if message.stage == "S23" else 0,
+    )
+
+
+def _not_now(message: Message, no: No, claim: Claim) -> str:
+    """Suppress for good, or put back for the next allowed instant."""
+    MESSAGES.labels("none", no.code).inc()
+    past_use = no.retry_at and message.valid_until and no.retry_at >= message.valid_until
+    if no.retry_at is None or past_use:
+        message.state, message.reason_code = "suppressed", no.code
+        tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
+        return "suppressed"
+    message.state, message.reason_code = "planned", no.code
+    message.state, message.reason_code = "planned", no.code
+    message.due_at = no.retry_at
+    tasks.postpone(
+        task_id=claim.task_id, lease_no=claim.lease_no, due_at=no.retry_at, reason=no.code
+    )
+    return "postponed"
+
+
+def _deliver(message: Message, open_bills: list[Bill], claim: Claim) -> str:
+    company_id = db.session.get_one(Community, message.community_id).company_id
+    outlet = outlets.outlet_for(
+        company_id=company_id,
+        house_id=message.house_id,
+        party_id=message.party_id,
+        event=message.event,
+        tried=list(message.tried),
+    )
+    if outlet is None:
+        message.state, message.reason_code = "failed", "no_channel"
+        tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
+        return "failed"
+    rendered = _render(message, open_bills, outlet.channel.name)
+    message.channel = outlet.channel.name
+    message.rendered_enc = privacy.encrypt(company_id, rendered.text)
+    db.session.flush()
+    begun = clock.wire_now()
+    outcome: Outcome = outlet.channel.send(
+        recipient=outlet.recipient,
+        template=outlet.template,
+        data=rendered.data,
+        out_id=message.out_id,
+    )
+    message.begun_at, message.ended_at = begun, clock.wire_now()
+    _count_contact(message, outcome)
+    return note_outcome(message, outcome, outlet, claim_id=(claim.task_id, claim.lease_no))
+
+
+def _render(message: Message, open_bills: list[Bill], channel: str) -> templates.Rendered:
+    amount: Any = message.data.get("amount_fen")
+    if message.kind in ("bill", "reminder", "dunning"):
+        amount = sum(b.open_fen for b in open_bills)
+    code = pay_code(house_id=message.house_id, party_id=message.party_id, at=clock.wire_now())
+    bills = open_bills or bill_queries.bills_by_id(_bill_ids(message.id))
+    facts = facts_of(message, bills, amount_fen=int(amount or 0), query_code=code)
+    return templates.render(message.event, facts, channel)
+
+
+def _count_contact(message: Message, outcome: Outcome) -> None:
+    """A message the vendor took, or may have taken, counts as a contact (C16)."""
+    if outcome.state == "refused":
+        return
+    kind = templates.kind_of(message.event)
+    conduct.log_contact(
+        party_id=message.party_id,
+        house_id=message.house_id,
+        kind="message",
+        contact_class=kind.conduct_class,
+        channel=message.channel,
+        connected=True,
+        subject_type="message",
+        subject_id=message.id,
+        at=business_of(message.begun_at),
+    )
+
+
+def business_of(instant: datetime) -> datetime:
+    """Return a wire instant on the business clock, on which contacts are counted."""
+    return clock.to_business(instant)

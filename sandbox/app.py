@@ -1,0 +1,55 @@
+"""The Flask application: every platform on the root paths of one host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask, jsonify
+
+from . import (
+    alipay,
+    alipay_wire,
+    aliyun,
+    book,
+    cashier,
+    console,
+    phone,
+    wechat_api,
+    wechat_push,
+    wechatpay,
+    wechatpay_bill,
+    wechatpay_refund,
+    wechatpay_wire,
+)
+from .web import Sandbox
+
+
+def create_app(state_dir: str | Path = "var/sandbox") -> Flask:
+    """Build the app over the state directory and start its notifier threads."""
+    app = Flask("sandbox", template_folder=str(Path(__file__).parent / "templates"))
+    app.json.ensure_ascii = False
+    app.json.sort_keys = False
+    box = app.extensions["sandbox"] = Sandbox(state_dir)
+    box.notifier.signers = {
+        "wechatpay": lambda row, kind: wechatpay_wire.sign_callback(box, row, kind=kind),
+        "alipay": lambda row, kind: alipay_wire.sign_callback(box, row, kind=kind),
+        "aliyun": lambda row, kind: aliyun.plain_callback(row),
+        "wechat": lambda row, kind: wechat_push.sign_push(box, row, kind=kind),
+    }
+    box.notifier.accepts = {
+        "wechatpay": wechatpay_wire.accepts,
+        "alipay": alipay_wire.accepts,
+        "aliyun": aliyun.accepts,
+        "wechat": wechat_push.accepts,
+    }
+    modules = (alipay, aliyun, book, cashier, console, phone, wechat_api, wechatpay)
+    for module in (*modules, wechatpay_bill, wechatpay_refund):
+        app.register_blueprint(module.bp)
+    app.register_blueprint(book.raw)
+
+    @app.get("/healthz")
+    def healthz():
+        return jsonify(ok=True)
+
+    box.notifier.start()
+    return app
