@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup python run test test-quick jest web-test lint checklist roles lock clean
+.PHONY: help setup python run test test-quick test-system jest web-test lint checklist roles lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ test: setup jest web-test ## the whole suite: mini-program, admin page, then pyt
 
 test-quick: setup ## pytest without the tests marked slow or chaos
 	@$(BIN)/python -m pytest --quick $(ARGS)
+
+test-system: setup ## pytest on the system's PostgreSQL (15 if there) and Redis
+	@JIAOQING_SYSTEM_SERVERS=1 $(BIN)/python -m pytest $(ARGS)
 
 jest:
 	@test ! -f miniprogram-stub/package.json || npm --prefix miniprogram-stub test --silent

@@ -115,8 +115,8 @@ class Postgres:
             secret.flush()
             self._own(Path(secret.name))
             command = [self._program("initdb"), "-D", str(self.data), "-U", SUPERUSER]
-            command += ["-E", "UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-            command += ["--locale=C", "-A", "scram-sha-256", f"--pwfile={secret.name}"]
+            command += ["-E", "UTF8", *self._locale()]
+            command += ["-A", "scram-sha-256", f"--pwfile={secret.name}"]
             command += [] if self.durable else ["--no-sync"]
             made = subprocess.run(
                 command, cwd="/", capture_output=True, text=True, **unprivileged()
@@ -130,11 +130,21 @@ class Postgres:
         if who:
             os.chown(path, who["user"], who["group"])
 
+    def _locale(self) -> list[str]:
+        """Code points decide the order; from 17 on without asking the system's libraries."""
+        if int(self._major_version()) >= 17:
+            return ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+        return ["--locale=C.UTF-8"]
+
+    def _major_version(self) -> str:
+        ran = subprocess.run(
+            [self._program("postgres"), "--version"], capture_output=True, text=True, check=True
+        )
+        return ran.stdout.split()[2].split(".")[0]
+
     def _same_major_version(self) -> None:
-        made = (self.data / "PG_VERSION").read_text().strip()
-        ran = subprocess.run([self._program("postgres"), "--version"], capture_output=True)
-        installed = ran.stdout.decode().split()[-1] if ran.stdout else "?"
-        if installed.split(".")[0] != made:
+        made, installed = (self.data / "PG_VERSION").read_text().strip(), self._major_version()
+        if installed != made:
             raise Stop(
                 f"{self.data} 由 PostgreSQL {made} 创建，已安装的是 {installed}"
                 f" / made by {made}, installed is {installed}: dump it with {made} and load it."

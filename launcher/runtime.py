@@ -61,6 +61,22 @@ def prepare(state: Path) -> Runtime:
     return Runtime(postgres / "pginstall" / "bin", _valkey_program(valkey))
 
 
+def system_programs() -> Runtime:
+    """Return the PostgreSQL and Redis (or Valkey) that the system's packages installed.
+
+    PostgreSQL 15 is taken when it is there: the oldest version the product promises.
+    Raises Stop when either is missing.
+    """
+    postgres = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: path.parts[-2])
+    redis = shutil.which("redis-server") or shutil.which("valkey-server")
+    if not postgres or not redis:
+        raise Stop(
+            "系统未安装 PostgreSQL 或 Redis / no system PostgreSQL or Redis:"
+            " as root `apt-get install postgresql redis-server`."
+        )
+    return Runtime(postgres[0], Path(redis))
+
+
 def _package(name: str) -> Path:
     spec = util.find_spec(name)
     if spec is None or spec.origin is None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
 from .app import create_app
 
@@ -21,7 +23,11 @@ class Server(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self):
-        return create_app(self.state)
+        try:
+            return create_app(self.state)
+        except SystemExit as error:
+            print(error, file=sys.stderr, flush=True)
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)  # any other status would be tried again for ever
 
 
 def main() -> None:
@@ -33,7 +39,7 @@ def main() -> None:
     args = parser.parse_args()
     options = {
         "bind": f"{args.host}:{args.port}", "workers": 1, "worker_class": "gthread",
-        "threads": 64, "timeout": 0, "graceful_timeout": 2, "keepalive": 15,
+        "threads": 64, "timeout": 0, "graceful_timeout": 1, "keepalive": 15,
         "loglevel": "warning", "backlog": 1024,
     }  # fmt: skip
     print(f"sandbox: http://{args.host}:{args.port}/phone", flush=True)

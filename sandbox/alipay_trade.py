@@ -77,9 +77,14 @@ def begin(box: Sandbox, order: dict) -> dict:
             order["transaction_id"] = transaction_number(box.book, order)
             box.book.put("orders", order["key"], order)
             if order["expire_at"]:
-                delay = (order["expire_at"] - box.book.business_ms()) / 1000 + 0.01
-                box.notifier.at(delay, lambda: refresh(box, order))
+                watch(box, order)
     return order
+
+
+def watch(box: Sandbox, order: dict) -> None:
+    """Close the trade when its time is over, even if nobody asks."""
+    delay = (order["expire_at"] - box.book.business_ms()) / 1000 + 0.01
+    box.notifier.at(max(0.0, delay), refresh, box, order)
 
 
 def refresh(box: Sandbox, order: dict) -> dict:

@@ -8,6 +8,7 @@ from flask import Flask, jsonify
 
 from . import (
     alipay,
+    alipay_trade,
     alipay_wire,
     aliyun,
     book,
@@ -52,4 +53,19 @@ def create_app(state_dir: str | Path = "var/sandbox") -> Flask:
         return jsonify(ok=True)
 
     box.notifier.start()
+    resume(box)
     return app
+
+
+def resume(box: Sandbox) -> None:
+    """Take up what a restart interrupted: refunds, delivery reports, trades about to expire."""
+    for key, row in list(box.book.tables["refunds"].items()):
+        if row["state"] == "PROCESSING":
+            box.notifier.at(0.2, wechatpay_refund.finish, box, key)
+    for number, row in list(box.book.tables["messages"].items()):
+        if row.get("delivery") == "WAIT":
+            act = aliyun.receipt if row["channel"] == "sms" else aliyun.voice_report
+            box.notifier.at(0.2, act, box, number)
+    for order in box.book.rows("orders"):
+        if order["state"] == "WAIT_BUYER_PAY" and order["expire_at"]:
+            alipay_trade.watch(box, order)

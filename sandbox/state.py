@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import hmac
 import json
+import os
 import secrets
 import threading
 import time
@@ -64,11 +65,20 @@ class Book:
             self.put("meta", "secret", {"value": secrets.token_hex(16)})
 
     def _hold_directory(self) -> None:
-        self._guard = open(self.dir / "lock", "w")
-        try:
-            fcntl.flock(self._guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise SystemExit(f"sandbox: {self.dir} is in use by another sandbox") from None
+        self._guard = open(self.dir / "lock", "a+")
+        give_up = time.monotonic() + 5  # a killed server's worker needs a moment to go
+        while True:
+            try:
+                fcntl.flock(self._guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > give_up:
+                    text = f"sandbox: {self.dir} is in use by another sandbox"
+                    raise SystemExit(text) from None
+                time.sleep(0.1)
+        self._guard.truncate(0)
+        self._guard.write(f"[{os.getppid()}, {os.getpid()}]\n")
+        self._guard.flush()
 
     def _replay(self, path: Path) -> None:
         if not path.exists():

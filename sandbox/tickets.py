@@ -34,7 +34,7 @@ def order_from(box: Sandbox, body: dict) -> dict:
     else:
         order = box.book.get("orders", _ticket(box, body)["order"])
     if order is None:
-        raise Refused("no such order")
+        raise Refused("没有这笔订单")
     if order["channel"] == "alipay":
         alipay_trade.begin(box, order)
     return order
@@ -51,7 +51,7 @@ def _ticket(box: Sandbox, body: dict) -> dict:
         text = parts.path.rsplit("/", 1)[-1]
     ticket = box.book.get("tickets", text)
     if ticket is None:
-        raise Refused("unknown prepay_id, code or link")
+        raise Refused("二维码、链接或prepay_id无法识别")
     if ticket["ends_at"] < now_ms():
-        raise Refused("code or prepay_id has expired")
+        raise Refused("二维码或prepay_id已过期")
     return ticket

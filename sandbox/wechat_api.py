@@ -40,7 +40,7 @@ def _json(body: dict, mimetype: str = "application/json") -> Response:
 
 def _error(code: str, message: str = "") -> Response:
     if code == "http_500":
-        return Response("<html>502 Bad Gateway</html>", 502, mimetype="text/html")
+        return Response("<html>Internal Server Error</html>", 500, mimetype="text/html")
     text = message or MESSAGES.get(code, "error")
     return _json({"errcode": int(code), "errmsg": f"{text} rid: {keys.token(24).lower()}"})
 

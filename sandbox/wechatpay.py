@@ -129,8 +129,9 @@ def query_by_number(number: str) -> Response:
 @bp.get("/v3/pay/transactions/id/<txn>")
 def query_by_txn(txn: str) -> Response:
     def find(merchant: dict) -> Response:
-        key = here().book.by_txn.get(txn, "|")
-        return _query(merchant, key.split("|", 1)[1])
+        order = here().book.get("orders", here().book.by_txn.get(txn, ""))
+        own = order is not None and order["account"] == merchant["mchid"]
+        return _query(merchant, order["out_trade_no"] if own else "")
 
     return serve("query", find, txn)
 

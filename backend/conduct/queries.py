@@ -18,6 +18,7 @@ from backend.clock import SHANGHAI, date_of
 from backend.conduct.models import ContactLog, Hold
 from backend.conduct.rules import PastContact, decide, next_allowed
 from backend.db import db
+from backend.errors import Refusal
 
 HOLDS_ZH = {
     "promise": "承诺缴费",
@@ -76,6 +77,20 @@ def permissions(
 def permission(*, house_id: int, party_id: int, kind: str, at: datetime) -> Permission:
     """Return the answer for one household and one kind of contact (call, visit, message)."""
     return permissions([(house_id, party_id)], kinds=[kind], at=at)[(house_id, party_id, kind)]
+
+
+def stop_contact(*, house_id: int, party_id: int, day: date) -> Refusal | None:
+    """Return the refusal `E-C17` if the owner asked not to be contacted, else None (C17)."""
+    holds = _holds([(house_id, party_id)], day)[(house_id, party_id)]
+    if all(hold.kind != "stop_contact" for hold in holds):
+        return None
+    return Refusal(
+        "E-C17",
+        message="the owner asked not to be contacted",
+        message_zh="业主已要求停止联系,不得拨打、上门或发送催缴信息。",
+        what_to_do="请等待业主主动联系;解除须主管办理并取得业主新的同意。",
+        legal_basis="民法典1033条;治安管理处罚法50条",
+    )
 
 
 def _arrays(pairs: Collection[Pair]) -> dict[str, list[int]]:
@@ -162,7 +177,8 @@ def _holds_say(holds: Sequence[Hold], row: Any) -> Permission | None:
     until = [hold.until_day for hold in decisive]
     day = None if None in until else max(until)
     kind = decisive[0].kind
-    reason = f"本户处于“{HOLDS_ZH[kind]}”暂停期" + (f",至 {day} 前不联系。" if day else ",解除前不联系。")
+    span = f"至 {day} 前" if day else "解除前"
+    reason = f"本户处于“{HOLDS_ZH[kind]}”暂停期,{span}不联系。"
     opens = day and datetime(day.year, day.month, day.day, 9, tzinfo=SHANGHAI)
     return Permission(False, f"hold_{kind}", reason, opens)
 

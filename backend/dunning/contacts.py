@@ -11,7 +11,6 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import text
 
-from backend.billing.models import LateFeeFreeze
 from backend.clock import date_of
 from backend.conduct import operations as conduct
 from backend.conduct import queries as conduct_queries
@@ -75,7 +74,7 @@ def _owes_or_owns(house_id: int, party_id: int, day: date) -> bool:
 
 
 def _something_was_open(made: Made, day: date) -> bool:
-    """Nothing open now counts as paid before the contact, unless money came in on or after its day."""
+    """Nothing open now means paid before, unless money came in on or after the contact's day."""
     return db.session.scalar(
         text(
             "SELECT EXISTS (SELECT 1 FROM bill b WHERE b.house_id = :h AND b.party_id = :p "
@@ -173,15 +172,11 @@ def hold_for_result(made: Made, *, actor: str, now: datetime) -> Hold | None:
         now=now,
     )
     db.session.execute(
-        db.insert(LateFeeFreeze).from_select(
-            ["bill_id", "day_from", "reason"],
-            text(
-                "SELECT id, CAST(:d AS date), CAST(:r AS text) FROM bill WHERE house_id = :h "
-                "AND party_id = :p AND open_fen > 0 AND NOT reversed"
-            )
-            .bindparams(d=day, r=f"hold:{hold.id}", h=made.house_id, p=made.party_id)
-            .columns(),
-        )
+        text(
+            "INSERT INTO late_fee_freeze (bill_id, day_from, reason) SELECT id, :d, :r FROM bill "
+            "WHERE house_id = :h AND party_id = :p AND open_fen > 0 AND NOT reversed"
+        ),
+        {"d": day, "r": f"hold:{hold.id}", "h": made.house_id, "p": made.party_id},
     )
     return hold
 

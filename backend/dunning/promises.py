@@ -83,7 +83,7 @@ def make_promise(
 
 
 def reminder_day(day: date, today: date) -> date | None:
-    """Return the day on which a promise for `day` is reminded of: the day before, never for today."""
+    """Return the day on which a promise for `day` is reminded of; None for one made today."""
     return day - DAY if day > today else None
 
 

@@ -115,7 +115,9 @@ def check_two_people(*, first: int, second: int | None) -> None:
         )
 
 
-def check_promise(*, amount_fen: Fen, payable_fen: Fen, day: date, today: date, pay_by: str) -> None:
+def check_promise(
+    *, amount_fen: Fen, payable_fen: Fen, day: date, today: date, pay_by: str
+) -> None:
     """Refuse a promise nobody could keep.
 
     payable_fen: open principal and late fee today. day: today up to 60 days ahead. Raises Refusal
@@ -164,7 +166,7 @@ WAIVER_LIMITS = {
 
 
 def check_waiver(*, role: str, principal_fen: Fen, late_fee_fen: Fen) -> None:
-    """Refuse a waiver of nothing (`waiver_invalid`, 422) or beyond the role (`waiver_limit`, 403)."""
+    """Refuse a waiver of nothing (`waiver_invalid`, 422) or too much (`waiver_limit`, 403)."""
     if principal_fen < 0 or late_fee_fen < 0 or principal_fen + late_fee_fen == 0:
         raise Refusal(
             "waiver_invalid",

@@ -12,7 +12,7 @@ This is the one documented place where the network stands inside a transaction. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -200,7 +200,7 @@ def _deliver(message: Message, open_bills: list[Bill], claim: Claim) -> str:
     begun = clock.wire_now()
     outcome: Outcome = outlet.channel.send(
         recipient=outlet.recipient,
-        template=outlet.template,
+        template=replace(outlet.template, page=rendered.page, url=rendered.url),
         data=rendered.data,
         out_id=message.out_id,
     )

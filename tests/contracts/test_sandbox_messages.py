@@ -12,7 +12,8 @@ import xmltodict
 from alibabacloud_dysmsapi20170525 import models
 from alibabacloud_dysmsapi20170525.client import Client
 from alibabacloud_tea_openapi.exceptions import ClientException
-from alibabacloud_tea_openapi.models import Config
+from alibabacloud_tea_openapi.models import Config, OpenApiRequest, Params
+from alibabacloud_tea_util.models import RuntimeOptions
 from wechatpy.crypto import WeChatCrypto
 
 from tests.contracts.sandbox_kit import Receiver, receiving
@@ -167,7 +168,7 @@ class Sms:
         self.sandbox, self.receiver = sandbox, receiver
         self.file = sandbox.post(
             "/_sandbox/sms", name="短信一", report_url=receiver.url + "/receipt",
-            templates={"receipt": "尊敬的${name}，已收到${amount}元，详情 https://jq.example/pay/ 。"},
+            templates={"receipt": "尊敬的${name}，已收到${amount}元，详情 https://a.cn/pay/ 。"},
         )  # fmt: skip
         self.client = self.connect(self.file["access_key_secret"])
 
@@ -248,6 +249,26 @@ def test_sms_batch_and_failed_delivery(sms: Sms) -> None:
     assert {r["phone_number"]: r["err_code"] for r in receipts} == {
         "13900000001": "DELIVERED", "13900000002": "MOBILE_NOT_ON_SERVICE",
     }  # fmt: skip
+
+
+def test_voice_call_is_reported(sms: Sms) -> None:
+    """The vendor's generic client: the voice package itself is not a dependency."""
+    sms.sandbox.post("/_sandbox/sms", name="短信一", voice_report_url=sms.receiver.url + "/voice")
+    action = Params(
+        action="SingleCallByTts", version="2017-05-25", protocol="HTTP", pathname="/",
+        method="POST", auth_type="AK", style="RPC", req_body_type="formData", body_type="json",
+    )  # fmt: skip
+    query = {
+        "CalledNumber": "13900000001", "TtsCode": sms.file["templates"]["receipt"]["id"],
+        "TtsParam": '{"name":"甲","amount":"1"}', "OutId": "v-1",
+    }  # fmt: skip
+    answer = sms.client.call_api(action, OpenApiRequest(query=query), RuntimeOptions())["body"]
+    assert answer["Code"] == "OK"
+    wait_for(lambda: sms.receiver.got)
+    path, _, body = sms.receiver.got[0]
+    [report] = json.loads(body)
+    assert (path, report["call_id"], report["out_id"]) == ("/voice", answer["CallId"], "v-1")
+    assert report["status_code"] == "200000"
 
 
 @pytest.mark.parametrize("text", ["请尽快处理，催款", "详情拒收请回复R", "${a}${b}", "${a}和${a}"])

@@ -1,6 +1,7 @@
 """One PostgreSQL and one Valkey for a test run, and throw-away databases on them.
 
-Without DATABASE_URL / REDIS_URL the embedded servers are started in a temporary folder.
+Without DATABASE_URL / REDIS_URL the embedded servers are started in a temporary folder; with
+JIAOQING_SYSTEM_SERVERS=1 the same is done with the system's own PostgreSQL and Redis.
 With them the given servers are used: DATABASE_OWNER_URL or else DATABASE_URL must be a
 superuser's TCP address; own databases and roles named after this process are made and dropped,
 the database of the address itself is only connected to. On a given Redis an empty database
@@ -24,7 +25,7 @@ import redis
 
 from launcher import roles
 from launcher.postgres import SUPERUSER, Postgres
-from launcher.runtime import prepare, state_folder
+from launcher.runtime import prepare, state_folder, system_programs
 from launcher.valkey import Valkey
 
 _MARK = "jiaoqing:test-run"
@@ -108,7 +109,8 @@ def _embedded(*, postgres: bool, valkey: bool) -> Iterator[tuple[str, str]]:
     temporary = Path(tempfile.mkdtemp(prefix="jiaoqing-test-"))
     state = state_folder(temporary)
     password = secrets.token_urlsafe(16)
-    runtime = prepare(state)
+    system = os.environ.get("JIAOQING_SYSTEM_SERVERS")
+    runtime = system_programs() if system else prepare(state)
     database = Postgres(runtime, state, password=password, durable=False)
     hints = Valkey(runtime, state, password=password)
     urls = ["", ""]

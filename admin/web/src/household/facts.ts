@@ -17,7 +17,7 @@ export function refusalText(permission: Permission, today?: string): string {
   if (permission.allowed) return ''
   const reason = permission.reason_zh || zh.call.blocked
   if (!permission.next_at) return reason
-  return `${reason}（${zh.worklist.nextAt(instantText(permission.next_at, today))}）`
+  return `${reason}，${zh.worklist.nextAt(instantText(permission.next_at, today))}`
 }
 
 /** Bills that still want money first, oldest first within each group. */

@@ -1,0 +1,48 @@
+"""Every day: promises met are kept, promises whose day passed are broken (C71).
+
+Keeping happens at the payment already; here it is only made sure of before anything is broken.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from sqlalchemy import text
+
+from backend import clock
+from backend.billing import operations as billing
+from backend.db import db, transaction
+from backend.dunning import operations as dunning
+
+
+def review_promises(today: date) -> int:
+    """Judge the open promises of all communities; return how many were broken.
+
+    One transaction per community, house accounts locked, so that a payment is before or after.
+    """
+    communities = list(
+        db.session.scalars(
+            text("SELECT DISTINCT community_id FROM promise WHERE state = 'open' ORDER BY 1")
+        )
+    )
+    db.session.rollback()
+    return sum(_one_community(community_id, today) for community_id in communities)
+
+
+def _one_community(community_id: int, today: date) -> int:
+    with transaction():
+        houses = list(
+            db.session.scalars(
+                text(
+                    "SELECT DISTINCT house_id FROM promise "
+                    "WHERE community_id = :c AND state = 'open' AND day <= :today"
+                ),
+                {"c": community_id, "today": today},
+            )
+        )
+        if not houses:
+            return 0
+        billing.lock_houses(houses)
+        now = clock.business_now()
+        dunning.keep_promises(house_ids=houses, now=now)
+        return dunning.break_promises(community_id=community_id, today=today, now=now)
