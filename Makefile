@@ -3,7 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup python run test test-quick test-system jest web-test lint checklist roles lock clean
+ONLY ?=
+SEED ?= 1
+MINUTES ?= 10
+
+.PHONY: bench help setup python run test test-quick test-system jest web-test lint checklist roles lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +43,9 @@ lint: python ## ruff (rules and format) and the import floors
 
 checklist: python ## every S and C number and the tests that prove it
 	@$(BIN)/python -m tests.checklist
+
+bench: setup ## measure against the floors (ONLY=P1,P3); writes bench/results/latest.json
+	@$(BIN)/python -m bench --only "$(ONLY)"
 
 roles: ## print the SQL that makes the two database roles on a server of your own
 	@$(PYTHON) -m launcher roles

@@ -16,7 +16,7 @@ from backend.db import db, engine_options
 migrate = Migrate(directory="migrations", compare_type=True)
 
 
-def create_app(settings: config.Settings | None = None, *, pool_size: int = 5) -> Flask:
+def create_app(settings: config.Settings | None = None) -> Flask:
     """Build the application. Raises config.UnsafeConfiguration (see config.load)."""
     settings = settings or config.load()
     app = Flask("backend", static_folder=None)
@@ -25,7 +25,7 @@ def create_app(settings: config.Settings | None = None, *, pool_size: int = 5) -
         SETTINGS=settings,
         SECRET_KEY=settings.secret_key,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(pool_size=pool_size),
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(pool_size=settings.db_pool_size),
         MAX_CONTENT_LENGTH=32 * 1024 * 1024,
     )
     db.init_app(app)
@@ -43,6 +43,7 @@ def _wire_faces(app: Flask) -> None:
     for module, target in (
         ("backend.api", owner),
         ("admin.api", admin),
+        ("backend.api.webhooks", app),
         ("backend.h5", app),
         ("backend.cli", app),
     ):

@@ -34,6 +34,7 @@ class Settings:
     voice_endpoint: str
     port: int
     log_level: str
+    db_pool_size: int
 
     @property
     def is_production(self) -> bool:
@@ -64,6 +65,7 @@ def load(env: Env | None = None) -> Settings:
         voice_endpoint=env.str("VOICE_ENDPOINT", SANDBOX_DEFAULT).rstrip("/"),
         port=env.int("PORT", 8000),
         log_level=env.str("LOG_LEVEL", "INFO"),
+        db_pool_size=env.int("DB_POOL_SIZE", 10),
     )
     refuse_unsafe(settings)
     return settings

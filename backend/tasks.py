@@ -91,7 +91,7 @@ _CLAIM = text(
     WHERE id IN (
         SELECT id FROM task
         WHERE queue = :queue AND due_at <= :business
-          AND (:kinds IS NULL OR kind = ANY(CAST(:kinds AS text[])))
+          AND (CAST(:kinds AS text[]) IS NULL OR kind = ANY(CAST(:kinds AS text[])))
           AND (not_before IS NULL OR not_before <= :wire)
           AND (state = 'ready' OR (state = 'leased' AND lease_until < :wire))
         ORDER BY due_at, id LIMIT :limit FOR UPDATE SKIP LOCKED)
@@ -104,15 +104,14 @@ def claim(
     *, queue: str, limit: int, lease_seconds: int, kinds: list[str] | None = None
 ) -> list[Any]:
     """Lease up to `limit` due rows; return rows (id, kind, payload, tries, lease_no)."""
-    return list(
-        db.session.execute(
-            _CLAIM,
-            {
-                "queue": queue, "limit": limit, "lease": lease_seconds, "kinds": kinds,
-                "wire": clock.wire_now(), "business": clock.business_now(),
-            },
-        )
+    rows = db.session.execute(
+        _CLAIM,
+        {
+            "queue": queue, "limit": limit, "lease": lease_seconds, "kinds": kinds,
+            "wire": clock.wire_now(), "business": clock.business_now(),
+        },
     )  # fmt: skip
+    return sorted(rows, key=lambda row: row.id)
 
 
 def finish(*, task_id: int, lease_no: int) -> bool:

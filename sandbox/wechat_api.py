@@ -40,7 +40,7 @@ def _json(body: dict, mimetype: str = "application/json") -> Response:
 
 def _error(code: str, message: str = "") -> Response:
     if code == "http_500":
-        return Response("<html>Internal Server Error</html>", 500, mimetype="text/html")
+        return Response("<html>502 Bad Gateway</html>", 502, mimetype="text/html")
     text = message or MESSAGES.get(code, "error")
     return _json({"errcode": int(code), "errmsg": f"{text} rid: {keys.token(24).lower()}"})
 
@@ -160,6 +160,25 @@ def _app_by_token() -> dict:
     if row["ends_at"] <= now_ms():
         raise Problem(42001)
     return find_app(here().book, row["appid"])
+
+
+@bp.get("/cgi-bin/user/info")
+def user_info() -> Response:
+    """A follower of a service account; only here does it learn his unionid."""
+
+    def run() -> Response:
+        app, openid = _app_by_token(), request.args.get("openid", "")
+        if app["kind"] != "official_account":
+            raise Problem(48001)
+        person = here().book.person_of(app["appid"], openid)
+        if person is None:
+            raise Problem(40003)
+        if app["appid"] not in person["follows"]:
+            return _json({"subscribe": 0, "openid": openid})
+        more = {"language": "zh_CN", "unionid": person["unionid"], "remark": ""}
+        return _json({"subscribe": 1, "openid": openid} | more)
+
+    return serve("user_info", run)
 
 
 # --- messages -------------------------------------------------------------------------------

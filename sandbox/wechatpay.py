@@ -58,38 +58,42 @@ def _prepay(merchant: dict, method: str, body: dict) -> Response:
 
 def _checked(merchant: dict, method: str, body: dict) -> dict:
     """The order's fields, or Problem PARAM_ERROR as the platform words it."""
-    amount = body.get("amount") or {}
-    total, url = amount.get("total"), str(body.get("notify_url", ""))
-    appid, description = body.get("appid"), str(body.get("description", ""))
-    if body.get("mchid") != merchant["mchid"]:
-        raise Problem("INVALID_REQUEST", "请求中的mchid与签名商户号不一致")
-    if appid not in merchant["appids"]:
-        raise Problem("APPID_MCHID_NOT_MATCH", "appid和mch_id不匹配，请检查后再试")
-    if not NUMBER.fullmatch(_number(body)):
-        raise Problem("PARAM_ERROR", "输入源“/body/out_trade_no”映射到值字段“商户订单号”格式错误")
-    if not 1 <= len(description) <= 127:
-        raise Problem("PARAM_ERROR", "输入源“/body/description”长度必须为1到127")
+    _check_parties(merchant, body)
+    amount, url = body.get("amount") or {}, str(body.get("notify_url", ""))
+    total, openid = amount.get("total"), (body.get("payer") or {}).get("openid", "")
     if type(total) is not int or total < 1:
         raise Problem("PARAM_ERROR", "输入源“/body/amount/total”映射到数值字段“总金额”规则校验失败")
     if amount.get("currency", "CNY") != "CNY":
         raise Problem("PARAM_ERROR", "货币类型只支持CNY")
     if not re.match(r"https?://[^?]+$", url) or len(url) > 255:
         raise Problem("PARAM_ERROR", "回调地址notify_url格式错误：不得携带参数，长度不超过255")
-    if len(str(body.get("attach", ""))) > 128:
-        raise Problem("PARAM_ERROR", "附加数据attach过长")
-    openid = (body.get("payer") or {}).get("openid", "")
-    person = here().book.person_of(appid, openid)
+    person = here().book.person_of(body["appid"], openid)
     if method == "jsapi" and person is None:
         raise Problem("PARAM_ERROR", "无效的openid：与appid不匹配")
     if method == "h5" and not (body.get("scene_info") or {}).get("payer_client_ip"):
         raise Problem("PARAM_ERROR", "H5支付需要scene_info.payer_client_ip")
     return {
         "channel": "wechatpay", "merchant": merchant["name"], "account": merchant["mchid"],
-        "appid": appid, "out_trade_no": _number(body), "method": method, "amount_fen": total,
-        "description": description, "attach": body.get("attach", ""), "notify_url": url,
-        "openid": openid, "person": person["id"] if person else "", "state": "NOTPAY",
-        "time_expire": body.get("time_expire"), "expire_at": _expiry(body.get("time_expire")),
+        "appid": body["appid"], "out_trade_no": _number(body), "method": method,
+        "amount_fen": total, "description": body["description"], "attach": body.get("attach", ""),
+        "notify_url": url, "openid": openid, "person": person["id"] if person else "",
+        "state": "NOTPAY", "time_expire": body.get("time_expire"),
+        "expire_at": _expiry(body.get("time_expire")),
     }  # fmt: skip
+
+
+def _check_parties(merchant: dict, body: dict) -> None:
+    """Merchant, app, number and texts of an order."""
+    if body.get("mchid") != merchant["mchid"]:
+        raise Problem("INVALID_REQUEST", "请求中的mchid与签名商户号不一致")
+    if body.get("appid") not in merchant["appids"]:
+        raise Problem("APPID_MCHID_NOT_MATCH", "appid和mch_id不匹配，请检查后再试")
+    if not NUMBER.fullmatch(_number(body)):
+        raise Problem("PARAM_ERROR", "输入源“/body/out_trade_no”映射到值字段“商户订单号”格式错误")
+    if not 1 <= len(str(body.get("description", ""))) <= 127:
+        raise Problem("PARAM_ERROR", "输入源“/body/description”长度必须为1到127")
+    if len(str(body.get("attach", ""))) > 128:
+        raise Problem("PARAM_ERROR", "附加数据attach过长")
 
 
 def _expiry(text: str | None) -> int | None:

@@ -17,6 +17,7 @@ export default defineConfig({
     environment: 'jsdom',
     include: ['tests/**/*.test.ts'],
     restoreMocks: true,
+    unstubGlobals: true,
     server: { deps: { inline: ['vant'] } },
   },
 })

@@ -17,7 +17,13 @@ from typing import Any
 from sqlalchemy import text
 
 from backend.billing.issuing_rules import slow_lines
-from backend.billing.issuing_sql import COUNT_UNBILLABLE, FAST_LINES, NEXT_HOUSES, SLOW_PAIRS, WRITE
+from backend.billing.issuing_sql import (
+    BULK_PLAN,
+    COUNT_UNBILLABLE,
+    NEXT_HOUSES,
+    SLOW_PAIRS,
+    WRITE,
+)
 from backend.billing.models import BillRun
 from backend.db import db
 from backend.fees.formula import months_text
@@ -96,6 +102,7 @@ def issue_batch(
     ).one()
     if not head.houses:
         return None
+    db.session.execute(BULK_PLAN)
     period = {"community": run.community_id, "pf": run.period_from, "pt": run.period_to}
     span = {"after": run.last_house_id, "upto": head.last_id}
     standards = published_standards(run.community_id, run.period_from, run.period_to)
@@ -210,5 +217,3 @@ def sample_bills(run_id: int, limit: int = 5) -> list[dict[str, Any]]:
         for r in rows
     ]
 
-
-__all__ = ["Batch", "FAST_LINES", "issue_batch", "published_standards"]

@@ -2,9 +2,15 @@
 
 Months come as a whole number of parts of a month (`periods.MONTH_PARTS` to the month), so no
 share of a month is ever a rounded decimal: fen = round_half_up(price × 100 × parts / MONTH_PARTS).
+
+Every table carries the batch's range of house ids, and nested loops are switched off for these
+statements (`BULK_PLAN`): on tables that were empty a moment ago the planner has no statistics and
+would otherwise compare every row of a batch with every other.
 """
 
 from sqlalchemy import text
+
+BULK_PLAN = text("SELECT set_config('enable_nestloop', 'off', true)")
 
 NEXT_HOUSES = text(
     """
@@ -20,9 +26,10 @@ _PAIRS = """
     SELECT hf.house_id, s.fee_item_id,
            bool_or(NOT hf.valid @> daterange(:pf, :pt)
                    OR NOT s.effective @> daterange(:pf, :pt)
-                   OR NOT EXISTS (SELECT 1 FROM liability l WHERE l.house_id = hf.house_id
-                                  AND l.valid @> daterange(:pf, :pt))) AS careful
+                   OR l.house_id IS NULL) AS careful
     FROM house_fee hf
+    LEFT JOIN liability l ON l.house_id = hf.house_id AND l.valid @> daterange(:pf, :pt)
+         AND l.house_id > :after AND l.house_id <= :upto
     JOIN fee_standard s ON s.community_id = hf.community_id AND s.code = hf.standard_code
          AND s.published_at IS NOT NULL AND s.effective && daterange(:pf, :pt)
          AND s.code = ANY(:codes)
@@ -33,7 +40,7 @@ _PAIRS = """
 
 _BILLED = """
     EXISTS (SELECT 1 FROM bill b WHERE b.house_id = {h} AND b.fee_item_id = {f}
-            AND b.kind = 'regular' AND NOT b.reversed
+            AND b.house_id > :after AND b.house_id <= :upto AND b.kind = 'regular' AND NOT b.reversed
             AND b.period_from < :pt AND b.period_to > :pf)
 """
 
@@ -67,8 +74,9 @@ FAST_LINES = f"""
     JOIN fee_standard s ON s.id = p.standard_id
     JOIN house_fee hf ON hf.community_id = s.community_id AND hf.standard_code = s.code
          AND hf.valid @> daterange(:pf, :pt)
-    JOIN house h ON h.id = hf.house_id
+    JOIN house h ON h.id = hf.house_id AND h.id > :after AND h.id <= :upto
     JOIN liability l ON l.house_id = h.id AND l.valid @> daterange(:pf, :pt)
+         AND l.house_id > :after AND l.house_id <= :upto
     WHERE hf.house_id > :after AND hf.house_id <= :upto
       AND NOT EXISTS (SELECT 1 FROM slow WHERE slow.house_id = hf.house_id
                       AND slow.fee_item_id = s.fee_item_id)

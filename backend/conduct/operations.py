@@ -33,8 +33,13 @@ class No:
 
 
 def lock_person(party_id: int) -> None:
-    """Lock the liable person after the houses: the counts are per person over all houses."""
-    db.session.execute(text("SELECT 1 FROM party WHERE id = :p FOR UPDATE"), {"p": party_id})
+    """Lock the liable person after the houses: the counts are per person over all houses.
+
+    NO KEY: a settlement that refers to the person while it waits for a house must not deadlock.
+    """
+    db.session.execute(
+        text("SELECT 1 FROM party WHERE id = :p FOR NO KEY UPDATE"), {"p": party_id}
+    )
 
 
 def payment_doubt(bill_ids: Collection[int]) -> str | None:
@@ -63,6 +68,21 @@ def payment_doubt(bill_ids: Collection[int]) -> str | None:
     if row.inbox:
         return "notice_pending"
     return "order_in_doubt" if row.doubt else None
+
+
+def oldest_answer(bill_ids: Collection[int]) -> datetime | None:
+    """Return when the platform was asked, at the earliest, about an order that may still be paid.
+
+    None when there is no such order: then nobody can pay before the lock is given back.
+    """
+    return db.session.scalar(
+        text(
+            "SELECT min(o.asked_at) FROM order_bill ob JOIN payment_order o ON o.id = ob.order_id "
+            "WHERE ob.bill_id = ANY(:ids) AND (o.state IN ('created','pending','unknown','closing')"
+            " OR (o.state = 'closed' AND o.closed_at > :day_ago))"
+        ),
+        {"ids": list(bill_ids), "day_ago": clock.wire_now() - FRESH_CLOSED},
+    )
 
 
 def holds_in_force(

@@ -56,6 +56,7 @@ def run_forever(redis_url: str, stop: threading.Event | None = None) -> None:
     while not stop.is_set():
         try:
             with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as leader:
+                leader.detach()  # closed for good on leaving: a pooled one would keep the lock
                 _lead(leader, connection, stop)
         except sa.exc.SQLAlchemyError as error:
             log.warning("relay_database_away", error=type(error).__name__)

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
-from backend import audit, clock
+from backend import audit, clock, tasks
 from backend.billing import issuing
 from backend.billing.models import BillRun
 from backend.billing.operations import open_house_accounts
@@ -138,9 +138,14 @@ def continue_bill_run(run_id: int) -> RunResult:
 
 def _finish(run: BillRun) -> None:
     run.state, run.finished_at = "done", clock.business_now()
-    today = clock.business_today()
-    due_at = max(clock.business_now(), reminders.start_of_day(today))
-    reminders.plan_issue_notices(bill_run_id=run.id, due_at=due_at)
+    tasks.plan(
+        queue="bulk",
+        kind="issue_notices",
+        dedupe_key=f"{run.id}:{run.batch_no}",
+        due_at=clock.business_now(),
+        payload={"bill_run_id": run.id},
+        community_id=run.community_id,
+    )
     company_id = db.session.get_one(Community, run.community_id).company_id
     audit.record(
         actor=run.by,
@@ -150,6 +155,14 @@ def _finish(run: BillRun) -> None:
         company_id=company_id,
         detail={"bills": run.bills, "total_fen": run.total_fen},
     )
+
+
+def plan_issue_notices(run_id: int) -> int:
+    """Plan 'your bill is out' for the households of a run; return how many (S11)."""
+    today = clock.business_today()
+    due_at = max(clock.business_now(), reminders.start_of_day(today))
+    with transaction():
+        return reminders.plan_issue_notices(bill_run_id=run_id, due_at=due_at)
 
 
 def _houses_done(run_id: int) -> int:

@@ -34,6 +34,7 @@ def note_outcome(
         _ask_later(message)
     elif outcome.next == "retry":
         message.state, message.begun_at, message.ended_at = "planned", None, None
+        message.channel = "auto"  # the next try may go another way
         tasks.fail(task_id=task_id, lease_no=lease_no, error=outcome.code)
     else:
         message.state = "failed"
@@ -41,7 +42,7 @@ def note_outcome(
         _learn(outcome, outlet, message.channel)
         if outcome.next == "next_channel":
             db.session.flush()
-            _next_channel(message)
+            next_channel(message)
         else:
             message.reason_code = "stop"
     return message.state
@@ -68,7 +69,7 @@ def _learn(outcome: Outcome, outlet: outlets.Outlet, channel: str) -> None:
         outlets.unfollow(appid=outlet.appid, openid=outlet.recipient)
 
 
-def _next_channel(message: Message) -> None:
+def next_channel(message: Message) -> None:
     """Plan the same message for the next channel; the failed one has freed its bills."""
     bill_ids = list(
         db.session.scalars(

@@ -32,6 +32,7 @@ class StandardDraft:
     method: str
     effective_from: date
     basis: str
+    effective_to: date | None = None
     rate: str | None = None
     surcharge: str = "0"
     fixed: str | None = None
@@ -39,6 +40,26 @@ class StandardDraft:
     anchor_day: int = 1
     due_day: int = 15
     pass_through: bool = False
+
+
+def draft_of(entry: dict[str, Any]) -> StandardDraft:
+    """Return the draft a JSON object describes: the fields of `StandardDraft`, dates as ISO texts.
+
+    Raises Refusal `bad_standard` for a missing or unknown field or a date that is none.
+    """
+    try:
+        days = {key: date.fromisoformat(entry[key]) for key in ("effective_from",)}
+        if entry.get("effective_to"):
+            days["effective_to"] = date.fromisoformat(entry["effective_to"])
+        return StandardDraft(**entry | days)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refusal(
+            "bad_standard",
+            message=str(error),
+            message_zh="收费标准文件缺少字段、有多余字段或日期有误。",
+            http=422,
+            what_to_do="请对照 docs/operations.md 的示例补全。",
+        ) from error
 
 
 def publish_standard(*, community_id: int, draft: StandardDraft, by: str) -> int:
@@ -57,7 +78,7 @@ def publish_standard(*, community_id: int, draft: StandardDraft, by: str) -> int
             .where(FeeStandard.community_id == community_id, FeeStandard.code == draft.code)
             .order_by(FeeStandard.version.desc())
         ).all()
-        _end_before(before, draft.effective_from)
+        _end_before([v for v in before if v.published_at], draft.effective_from)
         standard = FeeStandard(
             community_id=community_id,
             fee_item_id=item.id,
@@ -71,7 +92,7 @@ def publish_standard(*, community_id: int, draft: StandardDraft, by: str) -> int
             cycle_months=draft.cycle_months,
             anchor_day=draft.anchor_day,
             due_day=draft.due_day,
-            effective=Range(draft.effective_from, None),
+            effective=Range(draft.effective_from, draft.effective_to),
             basis=draft.basis,
             published_at=now,
             published_by=by,

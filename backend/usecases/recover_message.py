@@ -1,9 +1,9 @@
 """A message left in `calling` or `in_doubt`: ask the vendor by our id, never send blindly.
 
 SMS: the vendor's detail query tells. Official-account template: the platform drops a second
-message with the same `client_msg_id` for about ten minutes, so only inside that time it goes out
-again. Anything else stays in doubt for a person to see; a missed reminder is cheap, a wrong or
-doubled one is not.
+message with the same `client_msg_id` for about ten minutes, so inside that time it goes out
+again, under a permit like the first. Anything else stays in doubt for a person to see; a missed
+reminder is cheap, a wrong or doubled one is not.
 """
 
 from __future__ import annotations
@@ -14,8 +14,18 @@ from backend import clock, tasks
 from backend.db import db, transaction
 from backend.estate.models import Community
 from backend.reminders import outlets, rules
-from backend.reminders.models import Message
-from backend.usecases.send_message import Claim
+from backend.reminders.channels.base import Channel, Outcome
+from backend.reminders.models import Message, MessageBill
+from backend.usecases.query_orders import ask_about_bills
+from backend.usecases.send_message import (
+    ABOUT_MONEY_DUE,
+    Claim,
+    count_contact,
+    hand_over,
+    lock_for_sending,
+    nothing_due,
+    still_open,
+)
 
 DEDUPE_WINDOW = timedelta(minutes=8)
 SETTLED_AFTER = timedelta(seconds=15)
@@ -28,49 +38,67 @@ def recover_message(*, message_id: int, claim: Claim) -> str:
     if message.state not in ("calling", "in_doubt"):
         return _finish(claim, message.state)
     company_id = db.session.get_one(Community, message.community_id).company_id
-    name, age = message.channel, clock.wire_now() - message.calling_at
-    was_calling = message.state == "calling"
-    if was_calling and name == "auto":
-        # The channel is committed together with the outcome, so the message may have gone out
-        # on whichever outlet it resolves to; ask that one.
-        outlet = outlets.outlet_for(
-            company_id=company_id, house_id=message.house_id, party_id=message.party_id,
-            event=message.event, tried=list(message.tried),
-        )  # fmt: skip
-    else:
-        outlet = outlets.recipient_again(
-            company_id=company_id, house_id=message.house_id, party_id=message.party_id,
-            event=message.event, channel_name=name,
-        )  # fmt: skip
-    day = clock.date_of(message.calling_at)
-    out_id = message.out_id
+    age, was_calling = clock.wire_now() - message.calling_at, message.state == "calling"
+    outlet = _outlet_of(message, company_id)
+    day, out_id = clock.date_of(message.calling_at), message.out_id
     db.session.rollback()  # the vendor is asked outside any transaction
     if outlet is None:
-        return _leave(message_id, claim, "no_channel" if was_calling else None, age)
-    answer = outlet.channel.ask(out_id, outlet.recipient, day)
+        return _leave(message_id, claim, None, age)
+    channel = outlet.channel
+    answer = channel.ask(out_id, outlet.recipient, day)
     if answer is not None and answer.state in ("accepted", "delivered", "refused"):
-        return _write(message_id, claim, outlet.channel.name, answer)
-    if was_calling and _may_repeat(outlet.channel, age):
+        return _write(message_id, claim, channel.name, answer)
+    if was_calling and _may_repeat(channel, age):
         return _replan(message_id, claim)
-    return _leave(message_id, claim, None, age)
+    if not was_calling and channel.resend_is_safe and age < DEDUPE_WINDOW:
+        return _repeat(message_id, claim, outlet, company_id)
+    return _leave(message_id, claim, channel.name, age)
 
 
-def _may_repeat(channel, age: timedelta) -> bool:
+def _outlet_of(message: Message, company_id: int) -> outlets.Outlet | None:
+    """Return the way the message went, or, after a crash, the way it would go.
+
+    The channel is committed together with the outcome, so a message left in `calling` may have
+    gone out on whichever outlet it resolves to.
+    """
+    about = {
+        "company_id": company_id, "house_id": message.house_id, "party_id": message.party_id,
+        "event": message.event,
+    }  # fmt: skip
+    if message.channel == "auto":
+        return outlets.outlet_for(**about, tried=list(message.tried))
+    return outlets.recipient_again(**about, channel_name=message.channel)
+
+
+def _may_repeat(channel: Channel, age: timedelta) -> bool:
     """Sending again cannot double: the vendor drops it, or has no record long after the call."""
     if channel.resend_is_safe:
         return age < DEDUPE_WINDOW
     return channel.can_ask and age > SETTLED_AFTER
 
 
-def _write(message_id: int, claim: Claim, channel: str, answer) -> str:
+def _held(message_id: int, claim: Claim) -> Message | None:
+    """Return the message, locked, if this attempt still owns the task and the doubt is open."""
+    if not tasks.hold(task_id=claim.task_id, lease_no=claim.lease_no):
+        return None
+    message = db.session.scalar(
+        db.select(Message)
+        .where(Message.id == message_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if message.state in ("calling", "in_doubt"):
+        return message
+    tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)  # a receipt came first
+    return None
+
+
+def _write(message_id: int, claim: Claim, channel: str, answer: Outcome) -> str:
     with transaction():
-        if not tasks.hold(task_id=claim.task_id, lease_no=claim.lease_no):
+        message = _held(message_id, claim)
+        if message is None:
             return "lease_lost"
-        message = db.session.get_one(Message, message_id, with_for_update=True)
-        message.channel = channel
-        if message.begun_at is None:
-            message.begun_at = message.calling_at
-        message.ended_at = message.ended_at or clock.wire_now()
+        _note_call(message, channel, count=answer.state != "refused")
         message.vendor_id = answer.vendor_id or message.vendor_id
         message.reason_code = answer.code
         message.state = {"refused": "failed"}.get(answer.state, answer.state)
@@ -78,12 +106,21 @@ def _write(message_id: int, claim: Claim, channel: str, answer) -> str:
         return message.state
 
 
+def _note_call(message: Message, channel: str, *, count: bool) -> None:
+    """Write what a crash left unwritten: the way, the time, and that it counts (C16)."""
+    message.channel = channel
+    message.begun_at = message.begun_at or message.calling_at
+    message.ended_at = message.ended_at or clock.wire_now()
+    if message.state == "calling" and count:
+        count_contact(message)
+
+
 def _replan(message_id: int, claim: Claim) -> str:
     with transaction():
-        if not tasks.hold(task_id=claim.task_id, lease_no=claim.lease_no):
+        message = _held(message_id, claim)
+        if message is None:
             return "lease_lost"
-        message = db.session.get_one(Message, message_id, with_for_update=True)
-        message.state = "planned"
+        message.state, message.channel = "planned", "auto"
         tasks.postpone(
             task_id=claim.task_id, lease_no=claim.lease_no, due_at=clock.business_now(),
             reason="not_sent_repeat",
@@ -91,28 +128,63 @@ def _replan(message_id: int, claim: Claim) -> str:
     return "planned"
 
 
-def _leave(message_id: int, claim: Claim, definite: str | None, age: timedelta) -> str:
+def _repeat(message_id: int, claim: Claim, outlet: outlets.Outlet, company_id: int) -> str:
+    """Send again with the same id, under the same locks and questions about money.
+
+    The counts are not asked: the doubtful message took its place in them. Whatever speaks against
+    it, or is not a clear yes of the platform, leaves the doubt as it is.
+    """
+    bill_ids = list(
+        db.session.scalars(
+            db.select(MessageBill.bill_id).where(MessageBill.message_id == message_id)
+        )
+    )
+    db.session.rollback()
+    ask_about_bills(bill_ids)
+    with transaction():
+        message = _held(message_id, claim)
+        if message is None:
+            return "lease_lost"
+        lock_for_sending(message)
+        open_bills = still_open(bill_ids)
+        if message.kind not in ABOUT_MONEY_DUE or not nothing_due(message, open_bills, bill_ids):
+            outcome = hand_over(message, open_bills, outlet, company_id)
+            if outcome.state == "accepted":
+                message.state, message.vendor_id = "accepted", outcome.vendor_id
+                message.reason_code, message.ended_at = outcome.code, clock.wire_now()
+                tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
+                return "accepted"
+        _ask_again(message, claim, clock.wire_now() - message.calling_at)
+        return message.state
+
+
+def _leave(message_id: int, claim: Claim, channel: str | None, age: timedelta) -> str:
     """Keep the doubt and ask again later, until a person has to look."""
     with transaction():
-        if not tasks.hold(task_id=claim.task_id, lease_no=claim.lease_no):
+        message = _held(message_id, claim)
+        if message is None:
             return "lease_lost"
-        message = db.session.get_one(Message, message_id, with_for_update=True)
-        if definite and message.state == "calling":
-            message.state, message.reason_code = "failed", definite
+        if message.state == "calling" and channel is None:  # no way to him then, none now
+            message.state, message.reason_code = "failed", "no_channel"
             tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
             return "failed"
         if message.state == "calling" and age > SETTLED_AFTER:
+            _note_call(message, channel, count=True)
             message.state = "in_doubt"
-            message.begun_at = message.begun_at or message.calling_at
-        if age > GIVE_UP or message.channel == rules.SUBSCRIBE:
-            tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
-        else:
-            wait = SETTLED_AFTER if age < timedelta(minutes=2) else timedelta(minutes=10)
-            tasks.postpone(
-                task_id=claim.task_id, lease_no=claim.lease_no,
-                due_at=clock.business_now() + wait, reason="in_doubt",
-            )  # fmt: skip
+        _ask_again(message, claim, age)
         return message.state
+
+
+def _ask_again(message: Message, claim: Claim, age: timedelta) -> None:
+    """Look again soon, then rarely; a subscribe message has nobody to ask."""
+    if age > GIVE_UP or message.channel == rules.SUBSCRIBE:
+        tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
+        return
+    wait = SETTLED_AFTER if age < timedelta(minutes=2) else timedelta(minutes=10)
+    tasks.postpone(
+        task_id=claim.task_id, lease_no=claim.lease_no, due_at=clock.business_now() + wait,
+        reason="in_doubt",
+    )  # fmt: skip
 
 
 def _finish(claim: Claim, state: str) -> str:

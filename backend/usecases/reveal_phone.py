@@ -7,6 +7,8 @@ moment stands in the audit row (C17, C57).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from backend import audit, clock
 from backend.conduct import queries as conduct
 from backend.db import db, transaction
@@ -16,8 +18,19 @@ from backend.estate.models import ContactPoint
 from backend.identity.scope import Scope, require_house, require_party
 
 
-def reveal_phone(*, scope: Scope, house_id: int, phone_id: int, reason: str) -> str:
-    """Return the number. Raises NotFound, Refusal `reason_required` (422), `E-C17` (409)."""
+def reveal_phone(
+    *,
+    scope: Scope,
+    house_id: int,
+    phone_id: int,
+    reason: str,
+    bind: Callable[[str], None] = lambda reference: None,
+) -> str:
+    """Return the number. Raises NotFound, Refusal `reason_required` (422), `E-C17` (409).
+
+    bind: called with a reference inside the transaction; a caller who remembers answers keeps the
+    reference instead of the number, which must not be stored in the clear.
+    """
     reason = reason.strip()
     if len(reason) < 2:
         raise Refusal(
@@ -49,4 +62,5 @@ def reveal_phone(*, scope: Scope, house_id: int, phone_id: int, reason: str) -> 
             company_id=scope.company_id,
             detail={"house_id": house_id, "reason": reason, "contact": allowed.code or "allowed"},
         )
+        bind(f"contact_point:{phone_id}")
         return privacy.decrypt(point.company_id, point.value_enc)

@@ -15,18 +15,25 @@ from backend.db import db, transaction
 from backend.dunning import operations as dunning
 
 
-def review_promises(today: date) -> int:
-    """Judge the open promises of all communities; return how many were broken.
+def review_promises(today: date, *, community_id: int | None = None) -> int:
+    """Judge the open promises of one community, or of all; return how many were broken.
 
     One transaction per community, house accounts locked, so that a payment is before or after.
     """
+    today = today or clock.business_today()
+    if community_id is not None:
+        return _one_community(community_id, today)
     communities = list(
         db.session.scalars(
-            text("SELECT DISTINCT community_id FROM promise WHERE state = 'open' ORDER BY 1")
+            text(
+                "SELECT DISTINCT community_id FROM promise WHERE state = 'open' "
+                "AND community_id = coalesce(:c, community_id) ORDER BY 1"
+            ),
+            {"c": community_id},
         )
     )
     db.session.rollback()
-    return sum(_one_community(community_id, today) for community_id in communities)
+    return sum(_one_community(community, today) for community in communities)
 
 
 def _one_community(community_id: int, today: date) -> int:

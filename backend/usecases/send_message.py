@@ -35,8 +35,10 @@ from backend.reminders.models import Message, MessageBill
 from backend.telemetry import MESSAGES
 from backend.usecases.message_outcomes import note_outcome
 from backend.usecases.query_orders import ask_about_bills
+from backend.usecases.record_receipts import apply_early
 
 DOUBT_RETRY = timedelta(seconds=5)
+STARTS_WITHIN = timedelta(seconds=1.6)  # of the platform's "unpaid"; the rest of Δ is the wire's
 ABOUT_MONEY_DUE = ("bill", "reminder", "dunning", "promise")
 
 
@@ -55,7 +57,7 @@ class Claim:
 def send_message(*, message_id: int, claim: Claim) -> str:
     """Send, refuse or postpone one message; return its new state. Safe to run twice."""
     message = db.session.get_one(Message, message_id)
-    if message.state == "calling":
+    if message.state in ("calling", "in_doubt"):
         from backend.usecases.recover_message import recover_message
 
         return recover_message(message_id=message_id, claim=claim)
@@ -66,8 +68,9 @@ def send_message(*, message_id: int, claim: Claim) -> str:
     db.session.rollback()
     if needs_permit:
         ask_about_bills(bill_ids)
-    if not _begin_calling(message_id, claim):
-        return "lease_lost"
+    begun = _begin_calling(message_id, claim)
+    if begun != "calling":
+        return begun
     with transaction():
         return _call_under_lock(message_id, bill_ids, claim)
 
@@ -86,10 +89,11 @@ def _finish(claim: Claim, state: str) -> str:
     return state
 
 
-def _begin_calling(message_id: int, claim: Claim) -> bool:
+def _begin_calling(message_id: int, claim: Claim) -> str:
+    """Leave the trace of a call; 'suppressed' when a payment silenced the message meanwhile."""
     with transaction():
         if not tasks.hold(task_id=claim.task_id, lease_no=claim.lease_no):
-            return False
+            return "lease_lost"
         changed = db.session.execute(
             text(
                 "UPDATE message SET state = 'calling', calling_at = :now "
@@ -97,7 +101,13 @@ def _begin_calling(message_id: int, claim: Claim) -> bool:
             ),
             {"id": message_id, "now": clock.wire_now()},
         ).rowcount
-    return changed == 1
+        if changed == 1:
+            return "calling"
+        state = db.session.scalar(db.select(Message.state).where(Message.id == message_id))
+        if state != "suppressed":
+            return "lease_lost"  # somebody else's call: it is looked at when the lease ends
+        tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
+        return state
 
 
 def _call_under_lock(message_id: int, bill_ids: list[int], claim: Claim) -> str:
@@ -110,7 +120,7 @@ def _call_under_lock(message_id: int, bill_ids: list[int], claim: Claim) -> str:
         .execution_options(populate_existing=True)
     )
     lock_for_sending(message)
-    open_bills = [b for b in bill_queries.bills_by_id(bill_ids) if b.open_fen > 0]
+    open_bills = still_open(bill_ids)
     no = refusal(message, open_bills, bill_ids)
     if no is None and message.valid_until and clock.business_now() >= message.valid_until:
         no = No("out_of_date")
@@ -126,6 +136,11 @@ def _call_under_lock(message_id: int, bill_ids: list[int], claim: Claim) -> str:
     return _deliver(message, open_bills, claim)
 
 
+def still_open(bill_ids: list[int]) -> list[Bill]:
+    """Return those of the bills on which principal is open; read under the lock."""
+    return [b for b in bill_queries.bills_by_id(bill_ids) if b.open_fen > 0 and not b.reversed]
+
+
 def lock_for_sending(message: Message) -> None:
     """Take the locks of the permit: house account first, then the liable person."""
     billing.lock_houses([message.house_id])
@@ -134,33 +149,40 @@ def lock_for_sending(message: Message) -> None:
 
 def refusal(message: Message, open_bills: list[Bill], bill_ids: list[int]) -> No | None:
     """Return why this message may not go out now, None if it may (design 4.7, C13, C16, C27)."""
-    now, today = clock.business_now(), clock.business_today()
-    kind = templates.kind_of(message.event)
     if message.kind in ABOUT_MONEY_DUE:
-        open_bills[:] = [b for b in open_bills if b.party_id == message.party_id]
-        if not open_bills:
-            return No("paid")
-        doubt = conduct.payment_doubt(bill_ids)
-        account = db.session.get_one(HouseAccount, message.house_id, populate_existing=True)
-        if doubt or account.credit_pending:
-            return No(doubt or "credit_pending", now + DOUBT_RETRY)
-        holds = conduct.holds_in_force(
-            house_id=message.house_id,
-            party_id=message.party_id,
-            bill_ids=[b.id for b in open_bills],
-            day=today,
-        )
-        if message.kind == "promise":
-            holds = [h for h in holds if h.kind != "promise"]
-        if holds:
-            return No(f"hold_{holds[0].kind}")
+        no = nothing_due(message, open_bills, bill_ids)
+        if no is not None:
+            return no
     return conduct.conduct_no(
         party_id=message.party_id,
         kind="message",
-        contact_class=kind.conduct_class,
-        at=now,
+        contact_class=templates.kind_of(message.event).conduct_class,
+        at=clock.business_now(),
         notices_of_bill=conduct.notices_sent(bill_ids) if message.stage == "S23" else 0,
     )
+
+
+def nothing_due(message: Message, open_bills: list[Bill], bill_ids: list[int]) -> No | None:
+    """Return 'paid', a doubt about it, or the hold that silences these bills.
+
+    open_bills: is narrowed to those the recipient is still liable for.
+    """
+    open_bills[:] = [b for b in open_bills if b.party_id == message.party_id]
+    if not open_bills:
+        return No("paid")
+    doubt = conduct.payment_doubt(bill_ids)
+    account = db.session.get_one(HouseAccount, message.house_id, populate_existing=True)
+    if doubt or account.credit_pending:
+        return No(doubt or "credit_pending", clock.business_now() + DOUBT_RETRY)
+    holds = conduct.holds_in_force(
+        house_id=message.house_id,
+        party_id=message.party_id,
+        bill_ids=[b.id for b in open_bills],
+        day=clock.business_today(),
+    )
+    if message.kind == "promise":
+        holds = [h for h in holds if h.kind != "promise"]
+    return No(f"hold_{holds[0].kind}") if holds else None
 
 
 def _not_now(message: Message, no: No, claim: Claim) -> str:
@@ -171,7 +193,6 @@ def _not_now(message: Message, no: No, claim: Claim) -> str:
         message.state, message.reason_code = "suppressed", no.code
         tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
         return "suppressed"
-    message.state, message.reason_code = "planned", no.code
     message.state, message.reason_code = "planned", no.code
     message.due_at = no.retry_at
     tasks.postpone(
@@ -193,20 +214,41 @@ def _deliver(message: Message, open_bills: list[Bill], claim: Claim) -> str:
         message.state, message.reason_code = "failed", "no_channel"
         tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
         return "failed"
-    rendered = _render(message, open_bills, outlet.channel.name)
     message.channel = outlet.channel.name
+    begun = clock.wire_now()
+    outcome = hand_over(message, open_bills, outlet, company_id)
+    if outcome.code == "timeout_before_send" and message.kind in ABOUT_MONEY_DUE:
+        message.channel = "auto"
+        return _not_now(message, No("answer_too_old", clock.business_now() + DOUBT_RETRY), claim)
+    message.begun_at, message.ended_at = begun, clock.wire_now()
+    if outcome.state != "refused":
+        count_contact(message)
+    note_outcome(message, outcome, outlet, claim_id=(claim.task_id, claim.lease_no))
+    return apply_early(message)
+
+
+def hand_over(
+    message: Message, open_bills: list[Bill], outlet: outlets.Outlet, company_id: int
+) -> Outcome:
+    """Render the text and call the vendor, while the locks are held.
+
+    The message leaves this host at most `STARTS_WITHIN` after the platform was asked, however
+    long a token or a free thread is waited for.
+    """
+    rendered = _render(message, open_bills, outlet.channel.name)
     message.rendered_enc = privacy.encrypt(company_id, rendered.text)
     db.session.flush()
-    begun = clock.wire_now()
-    outcome: Outcome = outlet.channel.send(
+    asked = None
+    if message.kind in ABOUT_MONEY_DUE:
+        asked = conduct.oldest_answer(_bill_ids(message.id))
+    left = (asked + STARTS_WITHIN - clock.wire_now()).total_seconds() if asked else None
+    return outlet.channel.send(
         recipient=outlet.recipient,
         template=replace(outlet.template, page=rendered.page, url=rendered.url),
         data=rendered.data,
         out_id=message.out_id,
+        start_within=left,
     )
-    message.begun_at, message.ended_at = begun, clock.wire_now()
-    _count_contact(message, outcome)
-    return note_outcome(message, outcome, outlet, claim_id=(claim.task_id, claim.lease_no))
 
 
 def _render(message: Message, open_bills: list[Bill], channel: str) -> templates.Rendered:
@@ -219,10 +261,8 @@ def _render(message: Message, open_bills: list[Bill], channel: str) -> templates
     return templates.render(message.event, facts, channel)
 
 
-def _count_contact(message: Message, outcome: Outcome) -> None:
+def count_contact(message: Message) -> None:
     """A message the vendor took, or may have taken, counts as a contact (C16)."""
-    if outcome.state == "refused":
-        return
     kind = templates.kind_of(message.event)
     conduct.log_contact(
         party_id=message.party_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 from flask import current_app
@@ -23,7 +24,7 @@ def set_business_time(instant: datetime | None) -> datetime:
     with transaction():
         db.session.execute(
             text("UPDATE business_clock SET offset_seconds = :s WHERE id = 1"),
-            {"s": round(offset)},
+            {"s": math.ceil(offset)}  # never before the asked instant,
         )
     clock.forget_offset()
     return clock.business_now()

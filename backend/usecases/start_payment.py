@@ -8,7 +8,7 @@ a timeout is `unknown`, never "failed" (design 4.3, 4.6).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -51,10 +51,12 @@ def start_payment(
     method: str,
     public_base_url: str,
     out_trade_no: str | None = None,
+    bind: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Return {payment, params}. bill_ids must be visible to the payer (checked by the caller).
+    """Return {order, params}. bill_ids must be visible to the payer (checked by the caller).
 
     out_trade_no: given on a retry of the same intent, to rebuild the answer for that number.
+    bind: called with the number inside the transaction that opens the order (design 4.6).
     Raises Refusal: channel_unknown, nothing_to_pay, one_payee_per_order, already_paid,
     payment_in_doubt, platform_refused, platform_unknown.
     """
@@ -62,9 +64,12 @@ def start_payment(
         raise Refusal("channel_unknown", message_zh="不支持该支付方式。", http=422)
     if out_trade_no is None:
         out_trade_no = _reusable(payer, bill_ids, channel, method)
+        if out_trade_no is not None and bind is not None:
+            with transaction():
+                bind(out_trade_no)
     if out_trade_no is None:
         _clear_older_checkouts(payer, bill_ids)
-        out_trade_no = retrying(lambda: _open_order(payer, bill_ids, channel, method))
+        out_trade_no = retrying(lambda: _open_order(payer, bill_ids, channel, method, bind))
     return _prepay(out_trade_no, payer, public_base_url)
 
 
@@ -113,7 +118,13 @@ def _clear_older_checkouts(payer: Payer, bill_ids: Sequence[int]) -> None:
             )
 
 
-def _open_order(payer: Payer, bill_ids: Sequence[int], channel: str, method: str) -> str:
+def _open_order(
+    payer: Payer,
+    bill_ids: Sequence[int],
+    channel: str,
+    method: str,
+    bind: Callable[[str], None] | None,
+) -> str:
     now = clock.wire_now()
     with transaction():
         chosen = bills.bills_by_id(bill_ids)
@@ -143,6 +154,8 @@ def _open_order(payer: Payer, bill_ids: Sequence[int], channel: str, method: str
         db.session.add(order)
         db.session.flush()
         _attach_bills(order, chosen, fees)
+        if bind is not None:
+            bind(order.out_trade_no)
         audit.record(
             actor=f"payer:{payer.key}",
             action="payment_started",

@@ -53,7 +53,7 @@ class BoundKey:
 
 
 def current_key() -> BoundKey:
-    """Return the key of this request (views with @idempotent(binds=True))."""
+    """Return the key of this request (views with @idempotent)."""
     return g.bound_key
 
 
@@ -101,6 +101,7 @@ def _body_hash() -> str:
 
 
 def _answered(claim: Claim, work: Callable[[], Any]) -> Response:
+    g.bound_key = BoundKey(claim)
     with one_transaction():
         earlier = idempotency.open_key(claim, clock.wire_now())
         if earlier is not None:

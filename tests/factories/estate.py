@@ -132,7 +132,7 @@ def make_estate(
     )
     for number in range(houses):
         block = blocks[number % buildings]
-        estate.homes.append(_make_home(estate, block, f"{1 + number // buildings:02d}01"))
+        estate.homes.append(_make_home(estate, block, f"{1 + number // buildings}01"))
     db.session.commit()
     return estate
 

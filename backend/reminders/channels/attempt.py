@@ -39,10 +39,12 @@ class Attempt:
     returned True the request will not be written, however late the worker wakes up.
     """
 
-    def __init__(self, *, seconds: float) -> None:
+    def __init__(self, *, seconds: float, start_within: float | None = None) -> None:
         self._lock = threading.Lock()
         self._state = "open"
-        self._ends = clock.monotonic() + seconds
+        now = clock.monotonic()
+        self._ends = now + seconds
+        self._starts_by = now + (seconds if start_within is None else min(seconds, start_within))
 
     @property
     def seconds_left(self) -> float:
@@ -52,7 +54,7 @@ class Attempt:
     def begin_write(self) -> None:
         """Pass the point of no return. Raises NotSent if the caller gave up before."""
         with self._lock:
-            if self._state == "abandoned" or clock.monotonic() >= self._ends:
+            if self._state == "abandoned" or clock.monotonic() >= self._starts_by:
                 self._state = "abandoned"
                 raise NotSent("timeout_before_send", "超时,消息尚未发出。")
             self._state = "writing"

@@ -140,14 +140,17 @@ class Channel(ABC):
         data: Mapping[str, str],
         out_id: str,
         timeout: float = MAX_SECONDS,
+        start_within: float | None = None,
     ) -> Outcome:
         """Send one message and return what is known after at most `timeout` seconds. Never raises.
 
         recipient: openid or phone number (never logged). data: our field names → finished texts
         (`templates.render`). out_id: our unique id of this attempt, goes to the vendor.
         timeout: seconds for everything together, capped at 2 s (design 4.7).
+        start_within: seconds after which the message may no longer be handed over, because what
+        the permit rests on is too old by then (`timeout_before_send`).
         """
-        attempt = Attempt(seconds=min(timeout, MAX_SECONDS))
+        attempt = Attempt(seconds=min(timeout, MAX_SECONDS), start_within=start_within)
 
         def work() -> Outcome:
             vendor_id = self.deliver(

@@ -75,6 +75,8 @@ export interface LateFeeSpan {
 export interface Bill {
   id: string
   house_id: string
+  /** Who owes it; several parties may owe at one house (C12). */
+  party_id?: string
   house_label: string
   fee_name: string
   period_from: string
@@ -163,6 +165,7 @@ export interface PaymentEntry {
   state_text: string
   amount_fen?: number
   amount_text: string
+  refunded_fen?: number
   at: string
   house_id?: string
   house_code?: string
@@ -180,6 +183,8 @@ export interface Household {
     occupancy_text: string
   }
   parties: Party[]
+  /** Whom the totals are about; the first liable party when missing. */
+  primary_party_id?: string | null
   bills: Bill[]
   totals: Totals
   credit_fen: number

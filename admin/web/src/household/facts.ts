@@ -1,11 +1,35 @@
 // Small readings of a household that several pages need.
-import type { Bill, Household, Permission } from '@/api/types'
+import type { Bill, Household, Party, Permission } from '@/api/types'
 import { instantText } from '@/lib/dates'
 import { zh } from '@/messages/zh'
 
 export function isPaid(household: Household): boolean {
   return household.totals.payable_fen === 0
 }
+
+/** Owes here: liable today, or still owing a bill of an earlier time (C12). Nobody else is called. */
+export function owes(household: Household, party: Party): boolean {
+  if (party.liable || party.party_id === household.primary_party_id) return true
+  return household.bills.some((bill) => bill.party_id === party.party_id && bill.open_fen > 0)
+}
+
+/** Whom a steward may speak to about this household (C21); first whom the totals are about. */
+export function contactable(household: Household): Party[] {
+  const isPrimary = (party: Party) => Number(party.party_id === household.primary_party_id)
+  return household.parties
+    .filter((party) => owes(household, party))
+    .sort((a, b) => isPrimary(b) - isPrimary(a))
+}
+
+/** The other party a bill belongs to; "" when it is of the one the totals are about. */
+export function otherDebtor(household: Household, bill: Bill): string {
+  if (!bill.party_id || !household.primary_party_id) return ''
+  if (bill.party_id === household.primary_party_id) return ''
+  return household.parties.find((party) => party.party_id === bill.party_id)?.name ?? zh.house.otherParty
+}
+
+/** "Do not contact me" (C17): not even a call back is offered. */
+export const STOP_CONTACT = 'E-C17'
 
 /** The longest delay among bills that still have something open, in days. */
 export function overdueMax(bills: Bill[]): number {

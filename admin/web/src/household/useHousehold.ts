@@ -2,16 +2,19 @@
 // who has paid in the meantime (C27).
 import { computed, onBeforeUnmount, onMounted, ref, shallowRef } from 'vue'
 import { getHousehold } from '@/api/endpoints'
+import { ApiError } from '@/api/http'
 import type { Household, Party } from '@/api/types'
 import { businessDay } from '@/lib/dates'
 import { complain } from '@/lib/notice'
+import { zh } from '@/messages/zh'
 import { isPaid, overdueMax } from './facts'
 
 export const POLL_MS = 20_000
 
 export function useHousehold(houseId: () => string) {
   const household = shallowRef<Household | null>(null)
-  const failed = ref(false)
+  /** Why there is nothing to show; "" while there is, or while it is being read. */
+  const failed = ref('')
   const paidJustNow = ref(false)
   const paid = computed(() => household.value !== null && isPaid(household.value))
   const today = computed(() => (household.value ? businessDay(household.value.as_of) : ''))
@@ -27,10 +30,10 @@ export function useHousehold(houseId: () => string) {
       if (mine !== asked) return true
       if (household.value && !isPaid(household.value) && isPaid(fresh)) paidJustNow.value = true
       household.value = fresh
-      failed.value = false
+      failed.value = ''
       return true
     } catch (error) {
-      if (!household.value) failed.value = true
+      if (!household.value) failed.value = error instanceof ApiError ? error.messageZh : zh.error.unexpected
       if (!quietly) complain(error)
       return false
     }

@@ -5,6 +5,9 @@ import { addDays } from '@/lib/dates'
 import { fenInput, parseYuan } from '@/lib/money'
 import { zh } from '@/messages/zh'
 
+/** How far ahead the server accepts a promise. */
+export const PROMISE_MAX_DAYS = 60
+
 export interface PromiseDraft {
   amount: string
   day: string
@@ -13,9 +16,11 @@ export interface PromiseDraft {
 
 /** A promise ready to be sent, or the Chinese sentence that says what is wrong with it. */
 export function promiseOf(draft: PromiseDraft, today: string): PromiseInput | string {
+  const bad = zh.promise.badDay(PROMISE_MAX_DAYS)
   const fen = parseYuan(draft.amount)
   if (fen === null || fen === 0) return zh.promise.badAmount
-  if (!/^\d{4}-\d{2}-\d{2}$/.test(draft.day) || draft.day < today) return zh.promise.badDay
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(draft.day) || draft.day < today) return bad
+  if (draft.day > addDays(today, PROMISE_MAX_DAYS)) return bad
   return { amount_fen: fen, day: draft.day, pay_by: draft.payBy }
 }
 

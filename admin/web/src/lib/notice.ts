@@ -37,7 +37,9 @@ export function complain(error: unknown): void {
     return
   }
   if (error.code === 'login_required') return
-  const details = Object.values(error.fields ?? {}).map(String)
+  const details = Object.values(error.fields ?? {})
+    .map(String)
+    .filter((text) => !error.messageZh.includes(text))
   if (error.whatToDo) details.push(error.whatToDo)
   if (error.legalBasis) details.push(`${zh.error.basis}${error.legalBasis}`)
   show('error', error.messageZh, details)

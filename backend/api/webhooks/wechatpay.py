@@ -1,0 +1,17 @@
+"""WeChat Pay's payment and refund notices."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from backend.api.webhooks.platform import answer_notice
+from backend.web import policy
+
+blp = Blueprint("notify_wechatpay", __name__)
+
+
+@blp.post("/notify/wechatpay/<string(maxlength=64):merchant>")
+@policy("public")
+def notify(merchant: str) -> Response:
+    """Verify, store, commit, acknowledge."""
+    return answer_notice("wechatpay", merchant)

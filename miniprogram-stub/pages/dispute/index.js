@@ -1,0 +1,69 @@
+const owner = require('../../services/owner');
+const { view } = require('../../utils/bills');
+const { dayText } = require('../../utils/dates');
+const display = require('../../utils/display');
+const { parseYuan } = require('../../utils/money');
+const { act } = require('../../utils/page');
+
+const REASONS = [
+  { value: 'price', text: '金额或标准不对' },
+  { value: 'dissatisfied', text: '对服务不满意' },
+  { value: 'no_service', text: '没有享受到服务' },
+  { value: 'developer_legacy', text: '开发商遗留或房屋质量问题' },
+  { value: 'tenant_landlord', text: '应由租户或房东缴' },
+  { value: 'other', text: '其他' },
+];
+
+/** The owner questions a bill or a part of it; that part rests until it is answered. */
+Page({
+  data: {
+    busy: false,
+    problem: null,
+    large: false,
+    bill: null,
+    reasons: REASONS,
+    reason: 'price',
+    amount: '',
+    text: '',
+    answerBy: '',
+  },
+
+  onLoad(query) {
+    this.setData({ large: display.isLarge() });
+    return act(this, async () => {
+      const bill = await owner.findBill(query.id);
+      if (bill) this.setData({ bill: view(bill) });
+    });
+  },
+
+  onReason(event) {
+    this.setData({ reason: event.currentTarget.dataset.value });
+  },
+
+  onInput(event) {
+    this.setData({ [event.currentTarget.dataset.name]: event.detail.value });
+  },
+
+  onSend() {
+    const { bill, reason, amount, text } = this.data;
+    const amountFen = amount.trim() ? parseYuan(amount) : null;
+    if (amount.trim() && !amountFen) {
+      this.setData({ problem: { title: '金额请填数字,例如 20.00', advice: '不填表示整笔都有疑问。' } });
+      return undefined;
+    }
+    if (!text.trim()) {
+      this.setData({ problem: { title: '请写下您的疑问', advice: '一两句话就可以。' } });
+      return undefined;
+    }
+    return act(this, async () => {
+      const wish = { billId: bill.id, amountFen, reasonCode: reason, text: text.trim() };
+      const answer = await owner.openDispute(wish);
+      owner.forgetBills();
+      this.setData({ answerBy: dayText(answer.answer_by.slice(0, 10)) });
+    });
+  },
+
+  onBack() {
+    wx.navigateBack({ delta: 1 });
+  },
+});

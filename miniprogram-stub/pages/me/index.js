@@ -1,0 +1,95 @@
+const owner = require('../../services/owner');
+const { instantText } = require('../../utils/dates');
+const display = require('../../utils/display');
+const { act, open, replace, toast } = require('../../utils/page');
+
+const ROLES = { owner: '业主', co_owner: '共有人', user: '使用人', developer: '开发建设单位' };
+
+function contactView(contact, n) {
+  return { ...contact, key: `${contact.at}-${n}`, at_text: instantText(contact.at) };
+}
+
+/** My houses, every message and contact made to me, and the wish not to be contacted. */
+Page({
+  data: {
+    busy: false,
+    problem: null,
+    large: false,
+    loaded: false,
+    houses: [],
+    houseId: '',
+    hotline: '',
+    companyName: '',
+    contacts: [],
+    nextCursor: null,
+    stopped: {},
+  },
+
+  onShow() {
+    this.setData({ large: display.isLarge() });
+    return act(this, async () => {
+      const me = await owner.getMe();
+      if (!me.houses.length) {
+        replace('login');
+        return;
+      }
+      this.setData({
+        houses: me.houses.map((house) => ({ ...house, role_text: ROLES[house.role] || '' })),
+        houseId: this.data.houseId || me.houses[0].house_id,
+        hotline: me.company.hotline || '',
+        companyName: me.company.name,
+      });
+      await this.load();
+    });
+  },
+
+  async load() {
+    const page = await owner.listContacts({ houseId: this.data.houseId });
+    const contacts = page.items.map(contactView);
+    this.setData({ contacts, nextCursor: page.next_cursor || null, loaded: true });
+  },
+
+  onHouse(event) {
+    this.setData({ houseId: event.currentTarget.dataset.id });
+    return act(this, () => this.load());
+  },
+
+  onMore() {
+    return act(this, async () => {
+      const wish = { houseId: this.data.houseId, cursor: this.data.nextCursor };
+      const page = await owner.listContacts(wish);
+      const more = page.items.map((item, n) => contactView(item, `more${n}`));
+      this.setData({ contacts: [...this.data.contacts, ...more], nextCursor: page.next_cursor });
+    });
+  },
+
+  onStop() {
+    const { houseId } = this.data;
+    return act(this, async () => {
+      await owner.stopContact(houseId);
+      this.setData({ [`stopped.${houseId}`]: true });
+      toast('已登记,不再打扰您');
+    });
+  },
+
+  onLarge() {
+    display.setLarge(!this.data.large);
+    this.setData({ large: display.isLarge() });
+  },
+
+  onAddHouse() {
+    open('login', { add: '1' });
+  },
+
+  onPromise() {
+    open('promise', { house: this.data.houseId });
+  },
+
+  onHistory() {
+    open('payments');
+  },
+
+  onCall() {
+    wx.makePhoneCall({ phoneNumber: this.data.hotline });
+  },
+});

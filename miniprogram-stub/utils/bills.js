@@ -1,0 +1,62 @@
+/** From the server's bills to what a page shows. */
+const { dayText } = require('./dates');
+const { sum, yuan } = require('./money');
+
+/** Return one plain sentence per piece of late fee, days and formula first. */
+function lateFeeSteps(bill) {
+  return (bill.late_fee_explained || []).map((piece) => {
+    const days = `${dayText(piece.from)}至${dayText(piece.to)},共${piece.days}天`;
+    return `${days}:${yuan(piece.base_fen)}元 × ${piece.rate_text} × ${piece.days}天 = ${
+      piece.exact_text
+    }元`;
+  });
+}
+
+/** Return when it is or was due, in a respectful tone. */
+function dueText(bill) {
+  if (bill.payable_fen === 0) return '已缴清,谢谢您';
+  const due = `请于${dayText(bill.due_date)}前缴纳`;
+  if (bill.overdue_days > 0) {
+    return `缴费日${dayText(bill.due_date)},已过${bill.overdue_days}天`;
+  }
+  return bill.overdue_days === 0 ? `${due}(今天到期)` : due;
+}
+
+/** Return the lines of "already paid / waived / credited", only those that are not zero. */
+function deductions(bill) {
+  return [
+    ['已缴', bill.paid_fen],
+    ['减免', bill.waived_fen],
+    ['抵扣', bill.credited_fen],
+  ]
+    .filter(([, fen]) => fen > 0)
+    .map(([label, fen]) => ({ label, text: yuan(fen) }));
+}
+
+/** Return the bill with everything a card shows. */
+function view(bill) {
+  const due = dueText(bill);
+  return {
+    ...bill,
+    due_text: due,
+    due_fen_text: yuan(bill.due_fen),
+    open_text: yuan(bill.open_fen),
+    late_fee_steps: lateFeeSteps(bill),
+    deductions: deductions(bill),
+    spoken: `${bill.house_label},${bill.period_text}${bill.fee_name},应缴${bill.payable_text}元,${due}`,
+  };
+}
+
+/** Return {count, fen, text} of the chosen bills. */
+function chosenTotal(bills, chosenIds) {
+  const chosen = bills.filter((bill) => chosenIds.includes(bill.id));
+  const fen = sum(chosen.map((bill) => bill.payable_fen));
+  return { count: chosen.length, fen, text: yuan(fen) };
+}
+
+/** Return ids with id added or taken out. */
+function toggled(ids, id) {
+  return ids.includes(id) ? ids.filter((other) => other !== id) : [...ids, id];
+}
+
+module.exports = { chosenTotal, deductions, dueText, lateFeeSteps, toggled, view };
