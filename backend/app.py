@@ -12,12 +12,13 @@ from sqlalchemy import text
 
 from backend import clock, config, schema, web  # noqa: F401  (schema completes the metadata)
 from backend.db import db, engine_options
+from backend.web.production import refuse_unsafe_database
 
 migrate = Migrate(directory="migrations", compare_type=True)
 
 
 def create_app(settings: config.Settings | None = None) -> Flask:
-    """Build the application. Raises config.UnsafeConfiguration (see config.load)."""
+    """Build the application. Raises config.UnsafeConfiguration (config.load, web.production)."""
     settings = settings or config.load()
     app = Flask("backend", static_folder=None)
     app.json.ensure_ascii = False
@@ -32,6 +33,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     migrate.init_app(app, db)
     _wire_clock(app, settings)
     _wire_faces(app)
+    refuse_unsafe_database(app)
     return app
 
 

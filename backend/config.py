@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -91,7 +92,9 @@ def refuse_unsafe(settings: Settings) -> None:
         return
     problems = list(_production_problems(settings))
     if problems:
-        raise UnsafeConfiguration("Production refuses to start: " + " ".join(problems))
+        raise UnsafeConfiguration(
+            "生产环境拒绝启动 / Production refuses to start: " + " ".join(problems)
+        )
 
 
 def _production_problems(settings: Settings):
@@ -99,10 +102,12 @@ def _production_problems(settings: Settings):
         yield "SECRET_KEY is the development default or shorter than 32 characters; set your own."
     if settings.data_key == DEV_DATA_KEY:
         yield "DATA_KEY is the development default; set your own base64 of 32 random bytes."
+    elif not _is_key(settings.data_key):
+        yield "DATA_KEY is not the base64 of 32 bytes."
     for name in ("database_url", "redis_url"):
         if not getattr(settings, name):
             yield f"{name.upper()} is not set."
-    if settings.database_owner_url == settings.database_url:
+    if urlsplit(settings.database_owner_url).username == urlsplit(settings.database_url).username:
         yield "DATABASE_OWNER_URL must be a different role than DATABASE_URL."
     if not settings.public_base_url.startswith("https://"):
         yield "PUBLIC_BASE_URL must be https."
@@ -116,3 +121,10 @@ def _production_problems(settings: Settings):
         url = urlsplit(getattr(settings, name))
         if url.scheme != "https" or url.hostname in ("127.0.0.1", "localhost", "::1"):
             yield f"{name.upper()} points to the sandbox or is not https."
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(b64decode(text, validate=True)) == 32
+    except ValueError:
+        return False

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import Any
 
-import qrcode
 from flask import request
-from qrcode.image.svg import SvgPathImage
 
 from backend.api import schemas
 from backend.money import yuan_text
 from backend.reports.owner import payment_view, require_order
 from backend.usecases.pay_bills import pay_as_owner
-from backend.web import Blueprint, current_key, current_owner, idempotent, policy
+from backend.usecases.watch_payment import watch_payment
+from backend.web import Blueprint, current_key, current_owner, idempotent, policy, with_svg
 
 blp = Blueprint("owner_payments", __name__, url_prefix="/api/v1", description="缴费")
 
@@ -52,14 +50,7 @@ def start_payment(body: dict[str, Any]) -> Any:
 @blp.response(200, schemas.PaymentOut)
 def get_payment(out_trade_no: str) -> Any:
     """What became of one of the owner's own payments."""
-    return payment_view(require_order(out_trade_no=out_trade_no, payer=current_owner().key))
-
-
-def with_svg(params: dict[str, str]) -> dict[str, str]:
-    """Add the picture of a QR code (inline SVG) to parameters that carry its text."""
-    if "qr_code" not in params:
-        return params
-    picture = BytesIO()
-    qrcode.make(params["qr_code"], image_factory=SvgPathImage, box_size=12).save(picture)
-    svg = picture.getvalue().decode()
-    return {**params, "qr_svg": svg[svg.index("<svg") :]}
+    payer = current_owner().key
+    require_order(out_trade_no=out_trade_no, payer=payer)
+    watch_payment(out_trade_no)
+    return payment_view(require_order(out_trade_no=out_trade_no, payer=payer))

@@ -40,30 +40,49 @@ def _unwrap(master: str, wrapped: bytes) -> bytes:
     return cipher.decrypt(wrapped[:NONCE], wrapped[NONCE:], b"company-data-key")
 
 
-def _data_key(company_id: int) -> bytes:
+class DataKey:
+    """The key of one company, for many values at once."""
+
+    def __init__(self, company_id: int, key: bytes) -> None:
+        self._company = str(company_id).encode()
+        self._cipher = AESGCM(key)
+        self._blind = hashlib.sha256(b"blind" + key).digest()
+
+    def encrypt(self, value: str) -> bytes:
+        """Return nonce + ciphertext of a text."""
+        nonce = os.urandom(NONCE)
+        return nonce + self._cipher.encrypt(nonce, value.encode(), self._company)
+
+    def decrypt(self, stored: bytes) -> str:
+        """Return the text; raises cryptography's InvalidTag if it is not this company's."""
+        return self._cipher.decrypt(
+            bytes(stored[:NONCE]), bytes(stored[NONCE:]), self._company
+        ).decode()
+
+    def blind(self, value: str) -> bytes:
+        """Return the blind index of a normalised value (exact search without reading)."""
+        return hmac.new(self._blind, value.encode(), hashlib.sha256).digest()
+
+
+def data_key(company_id: int) -> DataKey:
+    """Return a company's unwrapped key: one look at the database, then any number of values."""
     wrapped = db.session.get_one(Company, company_id).data_key_wrapped
-    return _unwrap(current_app.config["SETTINGS"].data_key, bytes(wrapped))
+    return DataKey(company_id, _unwrap(current_app.config["SETTINGS"].data_key, bytes(wrapped)))
 
 
 def encrypt(company_id: int, value: str) -> bytes:
     """Return nonce + ciphertext of a text under the company's data key."""
-    nonce = os.urandom(NONCE)
-    cipher = AESGCM(_data_key(company_id))
-    return nonce + cipher.encrypt(nonce, value.encode(), str(company_id).encode())
+    return data_key(company_id).encrypt(value)
 
 
 def decrypt(company_id: int, stored: bytes) -> str:
     """Return the text; raises cryptography's InvalidTag if it is not this company's."""
-    cipher = AESGCM(_data_key(company_id))
-    return cipher.decrypt(
-        bytes(stored[:NONCE]), bytes(stored[NONCE:]), str(company_id).encode()
-    ).decode()
+    return data_key(company_id).decrypt(stored)
 
 
 def blind(company_id: int, value: str) -> bytes:
     """Return the blind index of a normalised value (exact search without reading)."""
-    key = hashlib.sha256(b"blind" + _data_key(company_id)).digest()
-    return hmac.new(key, value.encode(), hashlib.sha256).digest()
+    return data_key(company_id).blind(value)
 
 
 def encrypt_json(company_id: int, value: dict[str, Any]) -> bytes:

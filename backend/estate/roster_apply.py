@@ -6,7 +6,7 @@ are encrypted here; a known phone is recognised by its blind index, never by dec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
@@ -61,10 +61,9 @@ def read_stored(community: Community, file: RosterFile) -> Stored:
     return stored
 
 
-def _stored_parties(
-    community: Community, parties: Sequence[PartyRow]
-) -> dict[str, StoredParty]:
+def _stored_parties(community: Community, parties: Sequence[PartyRow]) -> dict[str, StoredParty]:
     company, prefix = community.company_id, source_key(community, "")
+    key = privacy.data_key(company)
     wanted = {source_key(community, party.key): party for party in parties}
     rows = _rows(
         "SELECT p.id, p.source_key, p.name, p.kind, p.id_no_enc, "
@@ -77,8 +76,8 @@ def _stored_parties(
     for row in rows:
         blinds = {bytes(blind) for blind in row.blinds}
         phones = wanted[row.source_key].phones
-        known = frozenset(p for p in phones if blinds and privacy.blind(company, p) in blinds)
-        id_no = privacy.decrypt(company, row.id_no_enc) if row.id_no_enc else None
+        known = frozenset(p for p in phones if blinds and key.blind(p) in blinds)
+        id_no = key.decrypt(row.id_no_enc) if row.id_no_enc else None
         found[row.source_key.removeprefix(prefix)] = StoredParty(
             row.id, row.name, row.kind, id_no, known
         )
@@ -89,12 +88,21 @@ def _rows(statement: str, **values: Any) -> Any:
     return db.session.execute(text(statement), values)
 
 
-def write(community: Community, changes: EstateChanges, *, today: date) -> None:
-    """Write the changes; the caller holds the import lock and commits."""
+def write(
+    community: Community, changes: EstateChanges, *, today: date, step: Callable[[str], None]
+) -> None:
+    """Write the changes; the caller holds the import lock and commits.
+
+    step(what) is called before each of the four parts.
+    """
+    step("楼栋和房屋")
     _write_buildings(community, changes.buildings)
     _write_houses(community, changes)
+    step("人员")
     _write_parties(community, changes)
+    step("电话")
     _write_phones(community, changes.phones, today)
+    step("权属和缴费责任")
     for table, ends in (
         ("ownership", changes.end_ownerships),
         ("liability", changes.end_liabilities),
@@ -110,7 +118,9 @@ def _write_buildings(community: Community, codes: Sequence[str]) -> None:
             "FROM unnest(CAST(:codes AS text[]), CAST(:names AS text[])) AS b(code, name)",
             c=community.id,
             codes=list(codes),
-            names=[f"{code}栋" if code[:1].isalnum() and code.isascii() else code for code in codes],
+            names=[
+                f"{code}栋" if code[:1].isalnum() and code.isascii() else code for code in codes
+            ],
         )
 
 
@@ -150,10 +160,11 @@ def _write_houses(community: Community, changes: EstateChanges) -> None:
 
 def _party_arrays(company_id: int, parties: Sequence[PartyRow]) -> dict[str, list[Any]]:
     ids = [party.id_no for party in parties]
+    key = privacy.data_key(company_id)
     return {
         "names": [party.name for party in parties],
         "kinds": [party.kind for party in parties],
-        "id_enc": [privacy.encrypt(company_id, id_no) if id_no else None for id_no in ids],
+        "id_enc": [key.encrypt(id_no) if id_no else None for id_no in ids],
         "id_masked": [rules.mask_id(id_no) if id_no else None for id_no in ids],
         "born": [_birth_year(id_no) for id_no in ids],
     }
@@ -197,6 +208,7 @@ def _write_phones(
     if not phones:
         return
     company = community.company_id
+    data_key = privacy.data_key(company)
     _rows(
         "INSERT INTO contact_point (company_id, party_id, kind, value_enc, blind, masked, source,"
         " source_date, rank) SELECT :c, p.id, v.kind, v.enc, v.blind, v.masked, 'contract', :day,"
@@ -209,8 +221,8 @@ def _write_phones(
         day=today,
         keys=[source_key(community, key) for key, _, _ in phones],
         kinds=["mobile" if rules.is_mobile(phone) else "landline" for _, phone, _ in phones],
-        enc=[privacy.encrypt(company, phone) for _, phone, _ in phones],
-        blinds=[privacy.blind(company, phone) for _, phone, _ in phones],
+        enc=[data_key.encrypt(phone) for _, phone, _ in phones],
+        blinds=[data_key.blind(phone) for _, phone, _ in phones],
         masked=[rules.mask_phone(phone) for _, phone, _ in phones],
         ranks=[rank for _, _, rank in phones],
     )

@@ -107,6 +107,15 @@ class EstateChanges:
     end_liabilities: list[tuple[int, date]] = field(default_factory=list)
     new_liabilities: list[tuple[str, str, str, date | None]] = field(default_factory=list)
 
+    def add(self, part: EstateChanges) -> None:
+        """Take over what one house row changes."""
+        self.new_houses += part.new_houses
+        self.changed_houses += part.changed_houses
+        self.end_ownerships += part.end_ownerships
+        self.new_ownerships += part.new_ownerships
+        self.end_liabilities += part.end_liabilities
+        self.new_liabilities += part.new_liabilities
+
 
 def compare(file: RosterFile, stored: Stored, *, today: date, results: Results) -> EstateChanges:
     """Return what the file changes; the result of every row goes into `results`."""
@@ -121,11 +130,12 @@ def compare(file: RosterFile, stored: Stored, *, today: date, results: Results) 
     wanted = dict.fromkeys([b.code for b in file.buildings] + [h.building for h in file.houses])
     changes.buildings = [code for code in wanted if code not in stored.buildings]
     for house in file.houses:
-        _house(house, stored.houses.get(house.code), changes, results)
-        people = links[house.code]
-        _owners(house, people, stored.ownerships[house.code], today, changes, results)
-        spans = stored.liabilities[house.code]
-        _liable(house, people, spans, parties, today, changes, results)
+        part, people = EstateChanges(), links[house.code]
+        _house(house, stored.houses.get(house.code), part, results)
+        _owners(house, people, stored.ownerships[house.code], today, part, results)
+        _liable(house, people, stored.liabilities[house.code], parties, today, part, results)
+        if results.rows[(house.sheet, house.row)] != REFUSED:  # all of a row, or nothing of it
+            changes.add(part)
     return changes
 
 

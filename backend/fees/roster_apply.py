@@ -26,8 +26,15 @@ def stored_standards(community_id: int) -> dict[str, list[StoredStandard]]:
     ):
         found[row.code].append(
             StoredStandard(
-                row.id, row.published_at is not None, row.method, row.rate, row.surcharge,
-                row.fixed, row.cycle_months, row.effective.lower, row.effective.upper,
+                row.id,
+                row.published_at is not None,
+                row.method,
+                row.rate,
+                row.surcharge,
+                row.fixed,
+                row.cycle_months,
+                row.effective.lower,
+                row.effective.upper,
             )  # fmt: skip
         )
     return found
@@ -44,9 +51,7 @@ def stored_fees(community_id: int) -> dict[Key, list[Fee]]:
         ),
         {"c": community_id},
     ):
-        found[(row.code, row.standard_code)].append(
-            Fee(row.quantity, row.start, row.stop, row.id)
-        )
+        found[(row.code, row.standard_code)].append(Fee(row.quantity, row.start, row.stop, row.id))
     return found
 
 

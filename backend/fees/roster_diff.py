@@ -209,15 +209,14 @@ def compare_fees(
         if any(results.rows.get((r.sheet, r.row)) == REFUSED for r in rows[key]):  # type: ignore[attr-defined]
             continue
         have = stored.get(key, [])
-        result = UNCHANGED
+        agree = bool(have) and _agree(fees, have, today)
         if not have:
             changes.new_fees += [(*key, fee) for fee in fees]
-            result = UPDATED
-        elif not _agree(fees, have, today):
+        elif not agree:
             _change(key, fees, have, today, changes)
-            result = UPDATED
         for row in rows[key]:
-            results.note(row, result)
+            fresh = not have and isinstance(row, ParkingRow)
+            results.note(row, UNCHANGED if agree else CREATED if fresh else UPDATED)
 
 
 def _agree(fees: Sequence[Fee], have: Sequence[Fee], today: date) -> bool:

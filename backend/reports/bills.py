@@ -6,7 +6,7 @@ One shape for the mini-program, the quick-pay page and the steward's household p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -61,6 +61,7 @@ def _view(bill: Bill, fee: BillFee, detail: dict[str, Any], as_of: date) -> dict
     return {
         "id": bill.id,
         "house_id": bill.house_id,
+        "party_id": bill.party_id,
         "house_label": f"{detail['community_name']} {detail['house_code']}",
         "fee_name": detail["fee_name"],
         "period_from": bill.period_from,
@@ -90,7 +91,7 @@ def _step(step: Any) -> dict[str, Any]:
     """One run of days: base × days × rate, recomputable by hand (C10)."""
     return {
         "from": step.start,
-        "to": step.end,
+        "to": step.end - timedelta(days=1),  # the last charged day, as letters print it
         "days": step.days,
         "base_fen": step.base,
         "rate_text": _rate_text(step),

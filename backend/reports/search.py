@@ -87,7 +87,9 @@ def _condition(scope: Scope, q: str) -> tuple[str, str, dict[str, Any]]:
         blind = privacy.blind(scope.company_id, phone)
         return found, f"h.id IN ({_HOUSES_OF_PARTIES})", {**company, "blind": blind}
     if any(character.isdigit() for character in q):
-        return "SELECT NULL::bigint AS id", "h.code LIKE :prefix", {"prefix": _prefix(_code(q))}
+        codes = {"prefix": _prefix(_code(q)), "typed": _prefix(q)}
+        condition = "(h.code LIKE :prefix OR h.code LIKE :typed)"
+        return "SELECT NULL::bigint AS id", condition, codes
     found = "SELECT id FROM party WHERE company_id = :company AND name LIKE :prefix LIMIT 500"
     return found, f"h.id IN ({_HOUSES_OF_PARTIES})", {**company, "prefix": _prefix(q)}
 

@@ -18,7 +18,6 @@ STAGE = {
     "promise": "承诺跟进",
 }
 PROMISE = {"open": "履行中", "kept": "已守约", "broken": "未兑现", "cancelled": "已取消"}
-BILL = {"open": "待缴", "part_paid": "部分已缴", "paid": "已结清", "reversed": "已冲销"}
 ORDER = {
     "created": "已创建",
     "pending": "待支付",

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from sqlalchemy import text
@@ -42,7 +43,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Options:
-    """How to import: `basis` publishes the file's prices, `developer` is billed for unsold units."""
+    """`basis` publishes the prices of the file; `developer` is billed for unsold units."""
 
     accept_partial: bool = False
     basis: str = ""
@@ -99,7 +100,7 @@ def _import(
         _only_one(community_id)
         community = db.session.get_one(Community, community_id)
         work = _compare(community, file, options)
-        report = report_of(file, work.results, community=community.name)
+        report = report_of(work.file, work.results, community=community.name)
         report.imported = options.accept_partial or not report.refused
         if report.imported:
             _write(community, work, options, by, _steps(run_id, file.rows_read, progress))
@@ -154,17 +155,13 @@ def _compare(community: Community, file: RosterFile, options: Options) -> _Work:
     file, spaces = settle_spaces(file, by_area=by_area, results=results)
     if options.developer:
         file = with_developer(file, options.developer)
-    if file.community and file.community != community.name:
-        file.issues.append(file_names_another(file, community.name))
-        results.issues.append(file.issues[-1])
+    _warn_of_another_name(file, community.name, results)
     fees = FeeChanges()
     compare_standards(
         file.fee_standards, standards, basis=options.basis, today=today, changes=fees,
         results=results,
     )  # fmt: skip
-    estate = compare(
-        file, roster_apply.read_stored(community, file), today=today, results=results
-    )
+    estate = compare(file, roster_apply.read_stored(community, file), today=today, results=results)
     wanted, rows = wanted_fees(file.fee_assignments, spaces)
     stored = fees_apply.stored_fees(community.id)
     compare_fees(wanted, rows, stored, today=today, changes=fees, results=results)
@@ -180,10 +177,61 @@ def _write(
     open_house_accounts(community.id)
     step("收费标准")
     for row, start in work.fees.publish:
-        draft = _draft(row, options.basis)
-        publish_standard(
-            community_id=community.id, draft=replace(draft, effective_from=start), by=by
-        )
+        draft = _draft(row, start, options.basis)
+        publish_standard(community_id=community.id, draft=draft, by=by)
     fees_apply.write_drafts(community.id, work.fees)
     fees_apply.write_fees(community.id, work.fees)
     step("完成")
+
+
+def _draft(row: FeeStandardRow, start: date, basis: str) -> StandardDraft:
+    item, is_area = item_of(row), row.method == "area"
+    return StandardDraft(
+        item_code=item.code, item_name=item.name, pass_through=item.pass_through, code=row.code,
+        name=row.name, method=row.method, cycle_months=row.cycle_months, basis=basis,
+        effective_from=start, effective_to=row.valid_to,
+        rate=str(row.rate) if is_area else None,
+        surcharge=str(row.amount) if is_area else "0",
+        fixed=None if is_area else str(row.amount),
+    )  # fmt: skip
+
+
+def _warn_of_another_name(file: RosterFile, name: str, results: Results) -> None:
+    """Say when the file was written for a community of another name; it may be a short form."""
+    if file.community and file.community != name and file.houses:
+        results.issue(
+            file.houses[0], "warning", "小区", f"文件写的小区与“{name}”不同,请核对", file.community
+        )
+
+
+STEPS = 6
+
+
+def _steps(run_id: int, rows: int, progress: Progress | None) -> Callable[[str], None]:
+    """Return what is called before each part is written: shows how far the import is."""
+    passed = 0
+
+    def step(what: str) -> None:
+        nonlocal passed
+        passed += 1
+        if progress:
+            progress(passed, STEPS, what)
+        # a connection of its own: others see the progress before the import commits
+        with db.engine.begin() as connection:
+            connection.execute(
+                text("UPDATE roster_import SET done = :n WHERE id = :id"),
+                {"n": rows * (passed - 1) // STEPS, "id": run_id},
+            )
+
+    return step
+
+
+def _total(run_id: int, rows: int) -> None:
+    with transaction():
+        db.session.get_one(RosterImport, run_id).total = rows
+
+
+def _finish(run_id: int, state: str, reason: dict[str, Any]) -> None:
+    with transaction():
+        run = db.session.get_one(RosterImport, run_id)
+        run.state, run.report = state, reason

@@ -18,7 +18,6 @@ from backend.billing import queries as bills
 from backend.billing.rules import Appropriation, OpenBill, appropriate
 from backend.db import db, transaction
 from backend.dunning import operations as dunning
-from backend.estate.models import Community
 from backend.ledger import operations as ledger
 from backend.payments import operations as payments
 from backend.payments.models import Inbox, Merchant, PaymentOrder
@@ -59,9 +58,7 @@ def _settle_safely(inbox_id: int, now: datetime) -> None:
         SETTLED.labels(notice.channel, state).inc()
     except Exception as error:
         log.error("settle_failed", inbox_id=inbox_id, error=type(error).__name__)
-        _postpone(inbox_id)
-        if db.session.connection().closed:
-            raise
+        _postpone(inbox_id)  # raises if the connection itself is gone: nothing is committed then
 
 
 def _postpone(inbox_id: int) -> None:
@@ -228,8 +225,3 @@ def _after_money(
         company_id=company_id,
         detail={"amount_fen": order.amount_fen, "credit_fen": split.credit},
     )
-
-
-def company_of(community_id: int) -> int:
-    """Return the company a community belongs to."""
-    return db.session.get_one(Community, community_id).company_id

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from backend.web import auth, errors, health, limits, observe
+from backend.web import auth, errors, health, limits, observe, spa
 from backend.web.auth import Owner, StewardOnDuty, current_owner, current_steward, policy
 from backend.web.idempotent import BoundKey, current_key, idempotent
 from backend.web.limits import body_limit, by_actor, limiter
@@ -38,11 +38,13 @@ from backend.web.openapi import (
     make_api,
     parse_id,
 )
+from backend.web.qr import with_svg
 
 __all__ = [
     "Api", "Blueprint", "BoundKey", "Choice", "Empty", "Fen", "Id", "Instant", "Owner", "Schema",
     "StewardOnDuty", "Text", "body_limit", "by_actor", "current_key", "current_owner",
     "current_steward", "idempotent", "init_app", "limiter", "make_api", "parse_id", "policy",
+    "with_svg",
 ]  # fmt: skip
 
 
@@ -53,4 +55,5 @@ def init_app(app: Flask) -> None:
     limits.init_app(app)
     auth.init_app(app)
     health.init_app(app)
+    spa.init_app(app)
     errors.init_app(app)

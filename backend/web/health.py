@@ -41,7 +41,7 @@ def readyz() -> Any:
     """{status: ok|degraded|down, database, migrations, redis, oldest_due_seconds}."""
     report: dict[str, Any] = {"database": "ok", "migrations": "ok", "redis": _redis()}
     try:
-        report["migrations"] = _migrations()
+        report["migrations"] = schema_state()
         age = tasks.oldest_age(clock.business_now())
         report["oldest_due_seconds"] = int(age.total_seconds()) if age else 0
     except SQLAlchemyError:
@@ -52,7 +52,8 @@ def readyz() -> Any:
     return jsonify(report), 503 if down else 200
 
 
-def _migrations() -> str:
+def schema_state() -> str:
+    """Return whether the schema is this code's: 'ok', 'behind' (or ahead), or 'missing'."""
     db.session.execute(text("SELECT 1"))
     if not db.session.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL")):
         return "missing"

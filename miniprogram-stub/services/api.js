@@ -34,8 +34,8 @@ function post(path, body, key) {
 }
 
 /** POST body; a repeat of the same intent after a lost answer carries the same key. */
-function act(path, body) {
-  const account = (session.state() || {}).account_id || '';
+async function act(path, body) {
+  const { account_id: account } = await session.ensure();
   return intents.once(`${account} ${path}`, body, (key) => post(path, body, key));
 }
 

@@ -3,7 +3,7 @@ const api = require('./api');
 const intents = require('./intents');
 const session = require('./session');
 
-let seenBills = new Map();
+let seenBills = new Map(); // id → bill, with as_of of its list
 
 /** Return {account_id, houses, templates, company}. */
 function getMe() {
@@ -28,14 +28,20 @@ function bindByHouse({ houseCode, communityCode, name, phoneLast4 }) {
   return bind(body);
 }
 
-/** Return one page of bills {items, totals, as_of, next_cursor}; state open or all. */
+/**
+ * Return one page of bills {items, totals, as_of, next_cursor}; state open or all.
+ * @param {{houseId?: string, state?: string, cursor?: string}} [wish]
+ */
 async function listBills({ houseId, state = 'open', cursor } = {}) {
   const page = await api.get('/bills', { house_id: houseId, state, cursor });
-  page.items.forEach((bill) => seenBills.set(bill.id, bill));
+  page.items.forEach((bill) => seenBills.set(bill.id, { ...bill, as_of: page.as_of }));
   return page;
 }
 
-/** Return every bill of the account in that state, page by page; totals are the first page's. */
+/**
+ * Return every bill of the account in that state, page by page; totals are the first page's.
+ * @param {{houseId?: string, state?: string}} [wish]
+ */
 async function listAllBills({ houseId, state = 'open' } = {}) {
   const first = await listBills({ houseId, state });
   const items = [...first.items];
@@ -48,7 +54,7 @@ async function listAllBills({ houseId, state = 'open' } = {}) {
   return { ...first, items, next_cursor: null };
 }
 
-/** Return the bill as last seen, else look it up; null when it is not this account's. */
+/** Return the bill as last seen with `as_of`, else look it up; null when it is not this account's. */
 async function findBill(id) {
   if (!seenBills.has(id)) await listAllBills({ state: 'all' });
   return seenBills.get(id) || null;
@@ -92,7 +98,7 @@ function openDispute({ billId, amountFen, reasonCode, text }) {
   return api.act('/disputes', body);
 }
 
-/** Ask not to be contacted about a house any more. */
+/** Ask not to be contacted any more, as the person I am at this house. */
 function stopContact(houseId) {
   return api.act('/stop-contact', { house_id: houseId });
 }
@@ -111,8 +117,11 @@ async function recordSubscriptions(results) {
     .catch(() => null);
 }
 
-/** Return one page of messages and contacts made to me at a house. */
-function listContacts({ houseId, cursor } = {}) {
+/**
+ * Return one page of messages and contacts made to me at a house.
+ * @param {{houseId: string, cursor?: string}} wish
+ */
+function listContacts({ houseId, cursor }) {
   return api.get('/contacts', { house_id: houseId, cursor });
 }
 

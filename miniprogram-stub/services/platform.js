@@ -49,6 +49,7 @@ async function openCashier(params) {
 async function askConsent(templateIds) {
   if (!templateIds.length) return {};
   try {
+    if (settings.current().sandbox) return await sandbox.grant(templateIds);
     const result = await ask('requestSubscribeMessage', { tmplIds: templateIds });
     return Object.fromEntries(
       templateIds.filter((id) => ANSWERS.includes(result[id])).map((id) => [id, result[id]]),

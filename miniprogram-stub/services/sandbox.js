@@ -40,4 +40,12 @@ function pay(params) {
   return call('POST', '/pay', { prepay_id: prepayId, result: 'confirm' });
 }
 
-module.exports = { appid, loginCode, phoneCode, pay };
+/** Agree to one message per template, as the person would in WeChat's question. */
+async function grant(templateIds) {
+  const body = { appid: await appid(), n: 1, result: 'accept' };
+  const who = await person();
+  for (const id of templateIds) await call('POST', `/people/${who}/grant`, { ...body, template_id: id });
+  return Object.fromEntries(templateIds.map((id) => [id, 'accept']));
+}
+
+module.exports = { appid, grant, loginCode, phoneCode, pay };

@@ -6,20 +6,18 @@ const { sum, yuan } = require('./money');
 function lateFeeSteps(bill) {
   return (bill.late_fee_explained || []).map((piece) => {
     const days = `${dayText(piece.from)}至${dayText(piece.to)},共${piece.days}天`;
-    return `${days}:${yuan(piece.base_fen)}元 × ${piece.rate_text} × ${piece.days}天 = ${
-      piece.exact_text
-    }元`;
+    const rate = `${piece.rate_text} × ${piece.days}天`;
+    return `${days}:${yuan(piece.base_fen)}元 × ${rate} = ${piece.exact_text}`;
   });
 }
 
-/** Return when it is or was due, in a respectful tone. */
-function dueText(bill) {
+/** Return when it is or was due as of a day, in a respectful tone. */
+function dueWords(bill, asOf) {
+  if (bill.state === 'reversed') return '已作废,无需缴纳';
   if (bill.payable_fen === 0) return '已缴清,谢谢您';
-  const due = `请于${dayText(bill.due_date)}前缴纳`;
-  if (bill.overdue_days > 0) {
-    return `缴费日${dayText(bill.due_date)},已过${bill.overdue_days}天`;
-  }
-  return bill.overdue_days === 0 ? `${due}(今天到期)` : due;
+  const day = dayText(bill.due_date);
+  if (bill.overdue_days > 0) return `缴费日${day},已过${bill.overdue_days}天`;
+  return bill.due_date === asOf ? `今天(${day})到期` : `请于${day}前缴纳`;
 }
 
 /** Return the lines of "already paid / waived / credited", only those that are not zero. */
@@ -33,13 +31,13 @@ function deductions(bill) {
     .map(([label, fen]) => ({ label, text: yuan(fen) }));
 }
 
-/** Return the bill with everything a card shows. */
-function view(bill) {
-  const due = dueText(bill);
+/** Return the bill with everything a card shows; asOf is the business day of the list. */
+function view(bill, asOf) {
+  const due = dueWords(bill, asOf);
   return {
     ...bill,
-    due_text: due,
-    due_fen_text: yuan(bill.due_fen),
+    due_words: due,
+    due_text: yuan(bill.due_fen),
     open_text: yuan(bill.open_fen),
     late_fee_steps: lateFeeSteps(bill),
     deductions: deductions(bill),
@@ -59,4 +57,4 @@ function toggled(ids, id) {
   return ids.includes(id) ? ids.filter((other) => other !== id) : [...ids, id];
 }
 
-module.exports = { chosenTotal, deductions, dueText, lateFeeSteps, toggled, view };
+module.exports = { chosenTotal, deductions, dueWords, lateFeeSteps, toggled, view };

@@ -139,8 +139,11 @@ def test_pages_follow_each_other_without_gap_or_double(app, client, ctx):
         assert (status, body["code"]) == (422, "bad_cursor")
 
 
-@pytest.mark.parametrize("path", ["/worklist", "/households?q=1", "/communities", "/payments"])
-def test_the_number_of_queries_does_not_grow_with_the_list(app, client, ctx, path):
+@pytest.mark.parametrize(
+    "path, query",
+    [("/worklist", {}), ("/households", {"q": "1"}), ("/communities", {}), ("/payments", {})],
+)
+def test_the_number_of_queries_does_not_grow_with_the_list(app, client, ctx, path, query):
     make.set_business_now(TODAY, "10:00")
     counts = []
     for number, houses in enumerate((2, 15)):
@@ -148,9 +151,9 @@ def test_the_number_of_queries_does_not_grow_with_the_list(app, client, ctx, pat
         overdue(estate)
         plan_calls(estate)
         lead = StaffClient(client, make.make_steward(estate.company_id, f"l{number}", role="lead"))
-        lead.ok_get(path)
+        lead.ok_get(path, **query)  # the clock's offset is read once in a while
         with Queries(app) as queries:
-            lead.ok_get(path)
+            lead.ok_get(path, **query)
         counts.append(queries.count)
     assert counts[0] == counts[1] <= 9
 
@@ -158,12 +161,13 @@ def test_the_number_of_queries_does_not_grow_with_the_list(app, client, ctx, pat
 def test_a_household_with_many_bills_costs_the_same_queries(app, estate, lead, db_owner):
     home = estate.homes[0]
     make.make_bill(estate, home, due_date=TODAY - 20 * DAY)
+    lead.ok_get(f"/households/{home.house_id}")  # the clock's offset is read once in a while
     counts = []
-    for _ in range(2):
+    for months in ((1, 2, 3, 4, 5), ()):
         with Queries(app) as queries:
             lead.ok_get(f"/households/{home.house_id}")
         counts.append(queries.count)
-        for month in (1, 2, 3, 4, 5):
+        for month in months:
             make.make_bill(estate, home, due_date=TODAY.replace(month=month))
     assert counts[0] == counts[1] <= 24
 
@@ -205,7 +209,7 @@ def test_the_household_page_has_every_section(client, ctx, db_owner):
     }  # fmt: skip
     assert shown["late_fee_explained"] == [
         {"from": "2026-12-01", "to": "2026-12-10", "days": 10, "base_fen": BILL_FEN,
-         "rate_text": "年12%÷365/天", "exact_text": "0.469907"}
+         "rate_text": "年化12% ÷ 365/日", "exact_text": "0.469906…元"}
     ]  # fmt: skip
     assert shown["lines"] == [
         {"formula": "94.56㎡ × 1.3000元/㎡·月 + 20元 = 142.928 → 142.93元", "fen": BILL_FEN,

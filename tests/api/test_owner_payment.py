@@ -132,10 +132,11 @@ def test_a_lost_platform_reply_is_rebuilt_by_the_same_key(sandbox, estate, apps,
     bill_id = str(make_bill(estate, estate.homes[0]))
     make_merchant(estate, sandbox, app=apps.mini["name"])
     body = {"bill_ids": [bill_id], "channel": "wechatpay", "method": "jsapi"}
-    sandbox.post("/_sandbox/faults", where="wechatpay.prepay", kind="lose_reply", times=1)
+    sandbox.post("/_sandbox/faults", where="wechatpay.prepay", kind="lose_reply")
     key = new_key()
     status, lost = owner.post("/payments", body, key=key)
     assert (status, lost["code"]) == (503, "platform_unknown")
+    sandbox.delete("/_sandbox/faults")
     rebuilt = owner.ok_post("/payments", body, key=key)
     assert rebuilt["params"]["package"].startswith("prepay_id=")
     assert scalar("SELECT count(*) FROM payment_order") == 1

@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
+from backend.db import db
 from backend.errors import NotFound, Refusal
 from backend.usecases.record_promise import record_promise
 from backend.usecases.review_promises import review_promises
@@ -92,6 +93,7 @@ def test_no_call_is_planned_before_the_promised_day_has_passed(ctx, db_owner):
         )
         for offset in (0, 5, 6)
     ]
+    db.session.commit()
     assert planned == [1, 0, 1]  # the neighbour at once, the promised one after its day
     assert rows(db_owner, "SELECT house_id, due_day FROM steward_task ORDER BY due_day") == [
         (estate.homes[1].house_id, TODAY),
@@ -216,7 +218,6 @@ def pay(estate, home, bill_id, fen):
     from backend import clock
     from backend.billing import operations as billing
     from backend.billing.rules import Appropriation
-    from backend.db import db
     from backend.ledger import operations as ledger
 
     split = Appropriation({bill_id: fen}, {}, 0)

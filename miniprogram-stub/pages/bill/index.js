@@ -17,7 +17,7 @@ Page({
     return act(this, async () => {
       const bill = await owner.findBill(this.id);
       this.setData({
-        bill: bill && view(bill),
+        bill: bill && view(bill, bill.as_of),
         period: bill ? `${dayText(bill.period_from)}起` : '',
         missing: !bill,
       });

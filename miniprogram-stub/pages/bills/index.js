@@ -48,7 +48,7 @@ Page({
 
   async load() {
     const page = await owner.listAllBills({ houseId: this.data.houseId });
-    const bills = page.items.filter((bill) => bill.payable_fen > 0).map(view);
+    const bills = page.items.filter((bill) => bill.payable_fen > 0).map((bill) => view(bill, page.as_of));
     const known = this.data.bills.map((bill) => bill.id);
     const left = known.filter((id) => !this.data.chosenIds.includes(id));
     this.setData({ bills, asOf: dayText(page.as_of), loaded: true });

@@ -6,11 +6,12 @@ const { parseYuan } = require('../../utils/money');
 const { act } = require('../../utils/page');
 
 const REASONS = [
-  { value: 'price', text: '金额或标准不对' },
-  { value: 'dissatisfied', text: '对服务不满意' },
+  { value: 'wrong_amount', text: '金额算得不对' },
+  { value: 'not_mine', text: '不该由我缴' },
   { value: 'no_service', text: '没有享受到服务' },
+  { value: 'dissatisfied', text: '对服务不满意' },
+  { value: 'price', text: '收费标准太高' },
   { value: 'developer_legacy', text: '开发商遗留或房屋质量问题' },
-  { value: 'tenant_landlord', text: '应由租户或房东缴' },
   { value: 'other', text: '其他' },
 ];
 
@@ -22,7 +23,7 @@ Page({
     large: false,
     bill: null,
     reasons: REASONS,
-    reason: 'price',
+    reason: 'wrong_amount',
     amount: '',
     text: '',
     answerBy: '',
@@ -32,7 +33,7 @@ Page({
     this.setData({ large: display.isLarge() });
     return act(this, async () => {
       const bill = await owner.findBill(query.id);
-      if (bill) this.setData({ bill: view(bill) });
+      if (bill) this.setData({ bill: view(bill, bill.as_of) });
     });
   },
 

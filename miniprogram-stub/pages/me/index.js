@@ -3,8 +3,6 @@ const { instantText } = require('../../utils/dates');
 const display = require('../../utils/display');
 const { act, open, replace, toast } = require('../../utils/page');
 
-const ROLES = { owner: '业主', co_owner: '共有人', user: '使用人', developer: '开发建设单位' };
-
 function contactView(contact, n) {
   return { ...contact, key: `${contact.at}-${n}`, at_text: instantText(contact.at) };
 }
@@ -22,7 +20,7 @@ Page({
     companyName: '',
     contacts: [],
     nextCursor: null,
-    stopped: {},
+    stopped: false,
   },
 
   onShow() {
@@ -34,7 +32,7 @@ Page({
         return;
       }
       this.setData({
-        houses: me.houses.map((house) => ({ ...house, role_text: ROLES[house.role] || '' })),
+        houses: me.houses,
         houseId: this.data.houseId || me.houses[0].house_id,
         hotline: me.company.hotline || '',
         companyName: me.company.name,
@@ -64,10 +62,9 @@ Page({
   },
 
   onStop() {
-    const { houseId } = this.data;
     return act(this, async () => {
-      await owner.stopContact(houseId);
-      this.setData({ [`stopped.${houseId}`]: true });
+      await owner.stopContact(this.data.houseId);
+      this.setData({ stopped: true });
       toast('已登记,不再打扰您');
     });
   },

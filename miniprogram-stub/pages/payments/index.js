@@ -82,7 +82,7 @@ Page({
   async loadHistory() {
     const page = await owner.listAllBills({ state: 'all' });
     const paid = page.items.filter((bill) => bill.paid_fen > 0);
-    this.setData({ paidBills: paid.map(view) });
+    this.setData({ paidBills: paid.map((bill) => view(bill, page.as_of)) });
   },
 
   onAgain() {

@@ -45,7 +45,7 @@ test('log in, bind, see the bills, pay them in one tap, see them paid', async ()
 
   const bills = await openBills();
   expect(bills.text).toContain('微信支付 287.50 元');
-  expect(bills.text).toContain('94.56㎡ × 1.3元 + 20元 = 142.93元');
+  expect(bills.text).toContain('94.56㎡ × 1.3000元/㎡·月 + 20元 = 142.928 → 142.93元');
 
   wechat.cashier = ({ package: prepay }) => server.settle(prepay.replace('prepay_id=', ''));
   bills.tap('.pay');
@@ -131,7 +131,7 @@ test('only the chosen bill is paid, and its late fee is explained', async () => 
   const bills = await openBills();
   expect(bills.text).toContain('违约金 1.64元');
   expect(bills.text).toContain(
-    '2026年1月31日至2026年2月22日,共23天:142.93元 × 0.05%/天 × 23天 = 1.643695元',
+    '2026年1月31日至2026年2月22日,共23天:142.93元 × 0.5‰/日 × 23天 = 1.643695元',
   );
   bills.tap(['.bill', 0], '.head');
   await bills.shows('微信支付 144.57 元');

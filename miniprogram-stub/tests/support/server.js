@@ -27,7 +27,7 @@ function bill(id, changes = {}) {
     late_fee_explained: [],
     lines: [
       {
-        formula: '94.56㎡ × 1.3元 + 20元',
+        formula: '94.56㎡ × 1.3000元/㎡·月 + 20元 = 142.928 → 142.93元',
         fen: 14293,
         text: '142.93',
         standard_name: '住宅物业费',
@@ -51,8 +51,8 @@ const WITH_LATE_FEE = {
       to: '2026-02-22',
       days: 23,
       base_fen: 14293,
-      rate_text: '0.05%/天',
-      exact_text: '1.643695',
+      rate_text: '0.5‰/日',
+      exact_text: '1.643695元',
     },
   ],
 };
@@ -167,6 +167,7 @@ class FakeServer {
       label: '阳光花园 3栋1单元1201',
       community_name: '阳光花园',
       role: 'owner',
+      role_text: '业主',
     };
     return {
       account_id: '7',

@@ -1,0 +1,356 @@
+"""Bill runs, waivers, refunds, payments and exceptions, over HTTP and the real sandbox."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from backend.db import db
+from tests.factories import estate as make
+from tests.factories.estate import BILL_FEN, TODAY
+from tests.support.staff import StaffClient
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def estate(ctx):
+    make.set_business_now(TODAY, "10:00")
+    return make.make_estate(houses=2, late_fee=True)
+
+
+def member(client, estate, role, login=None):
+    staff = make.make_steward(estate.company_id, login or f"{role}1", role=role)
+    return StaffClient(client, staff)
+
+
+def rows(db_owner, sql, *values):
+    return db_owner.execute(sql, values).fetchall()
+
+
+def money(db_owner):
+    """Everything that moves with money; equal before and after a refusal."""
+    return rows(
+        db_owner,
+        "SELECT (SELECT count(*) FROM journal), (SELECT count(*) FROM posting), "
+        "(SELECT count(*) FROM refund), (SELECT count(*) FROM principal_event), "
+        "(SELECT sum(waived_fen + late_fee_waived_fen) FROM bill), "
+        "(SELECT count(*) FROM audit_event WHERE action <> 'login'), "
+        "(SELECT count(*) FROM idempotency_key)",
+    )
+
+
+# ------------------------------------------------------------------ bill runs
+def test_a_preview_writes_nothing_and_the_run_does_the_same(client, estate, db_owner):
+    from backend.usecases.issue_bills import continue_bill_run
+
+    finance = member(client, estate, "finance")
+    body = {
+        "community_id": str(estate.community_id),
+        "period_from": "2026-12-01",
+        "period_to": "2027-01-01",
+    }
+    seen = finance.ok_post("/bill-runs/preview", body)
+    assert {k: seen[k] for k in ("houses", "bills", "total_fen", "total_text", "skipped")} == {
+        "houses": 2, "bills": 2, "total_fen": 2 * BILL_FEN, "total_text": "285.86", "skipped": [],
+    }  # fmt: skip
+    assert sorted(s["house_code"] for s in seen["sample"]) == ["1-1-101", "1-1-201"]
+    assert {(s["fen"], s["text"]) for s in seen["sample"]} == {(BILL_FEN, "142.93")}
+    assert rows(db_owner, "SELECT count(*) FROM bill") == [(0,)]
+    assert rows(db_owner, "SELECT count(*) FROM bill_run") == [(0,)]
+    status, started = finance.post("/bill-runs", body, key="bill-run-0001")
+    assert (status, started["state"]) == (202, "running")
+    assert finance.post("/bill-runs", body, key="bill-run-0001") == (202, started)
+    run_id = int(started["id"])
+    assert rows(db_owner, "SELECT queue, kind, payload FROM task WHERE kind = 'bill_run'") == [
+        ("bulk", "bill_run", {"bill_run_id": run_id})
+    ]
+    assert continue_bill_run(run_id).bills == 2
+    shown = finance.ok_get(f"/bill-runs/{run_id}")
+    assert {k: shown[k] for k in ("state", "houses_done", "houses_total", "bills", "total_fen")} == {
+        "state": "done", "houses_done": 2, "houses_total": 2, "bills": 2, "total_fen": 28586,
+    }  # fmt: skip
+    assert finance.ok_get("/bill-runs")["items"] == [shown]
+    assert finance.ok_post("/bill-runs/preview", body)["bills"] in (0, 2)
+
+
+@pytest.mark.parametrize(
+    "change, code",
+    [
+        ({"period_to": "2026-12-01"}, "empty_period"),
+        ({"period_from": "2025-01-01", "period_to": "2025-02-01"}, "E-C43"),
+        ({"fee_codes": ["WY"]}, "fee_codes_unsupported"),
+        ({"community_id": "99"}, "not_found"),
+        ({"community_id": "x"}, "validation_failed"),
+        ({"period_from": "1.12.2026"}, "validation_failed"),
+    ],
+)
+@pytest.mark.covers("C43")
+def test_an_impossible_run_is_refused(client, estate, db_owner, change, code):
+    finance = member(client, estate, "finance")
+    body = {
+        "community_id": str(estate.community_id),
+        "period_from": "2026-12-01",
+        "period_to": "2027-01-01",
+        **change,
+    }
+    for path in ("/bill-runs/preview", "/bill-runs"):
+        assert finance.post(path, body)[1]["code"] == code
+    assert rows(db_owner, "SELECT count(*) FROM bill_run") == [(0,)]
+    assert rows(db_owner, "SELECT count(*) FROM task") == [(0,)]
+
+
+@pytest.mark.covers("C76", "S68")
+def test_the_overview_shows_what_was_collected_this_year(client, estate, db_owner):
+    first = make.make_bill(estate, estate.homes[0], fen=10000)
+    make.make_bill(estate, estate.homes[1], fen=20000, due_date=TODAY + 10 * DAY)
+    old = make.make_bill(estate, estate.homes[1], fen=7000, due_date=TODAY - 400 * DAY)
+    db_owner.execute("UPDATE bill SET paid_fen = 9999 WHERE id = %s", [first])
+    db_owner.execute("UPDATE bill SET paid_fen = 1000 WHERE id = %s", [old])
+    finance = member(client, estate, "finance")
+    assert finance.ok_get("/communities")["items"] == [
+        {
+            "id": str(estate.community_id), "code": "SUN", "name": "SUN花园", "houses": 2,
+            "open_fen": 26001, "overdue_fen": 6001, "collected_fen": 9999,
+            "collection_rate_text": "33.3%",
+        }
+    ]  # fmt: skip
+
+
+# ------------------------------------------------------------------ waivers
+@pytest.mark.covers("S9", "C54")
+def test_a_waiver_is_charged_waived_and_seen_in_the_ledger(client, estate, db_owner):
+    bill = make.make_bill(estate, estate.homes[0], due_date=TODAY - 25 * DAY)  # late fee 47 fen
+    finance = member(client, estate, "finance")
+    body = {"bill_id": str(bill), "principal_fen": 293, "late_fee_fen": 40, "reason": "漏水影响服务"}
+    answer = finance.ok_post("/waivers", body, key="waiver-key-1")["bill"]
+    assert (answer["open_fen"], answer["waived_fen"], answer["late_fee_fen"]) == (14000, 293, 7)
+    assert finance.ok_post("/waivers", body, key="waiver-key-1")["bill"] == answer
+    posted = rows(
+        db_owner,
+        "SELECT p.account, p.bill_id, p.amount FROM check_v1.postings p JOIN check_v1.journals j "
+        "ON j.id = p.journal_id WHERE j.source_type = 'waiver' ORDER BY p.line",
+    )
+    assert posted == [
+        ("late_fee", None, -40),
+        ("receivable", bill, 40),
+        ("receivable", bill, -333),
+        ("waiver", bill, 333),
+    ]
+    assert rows(db_owner, "SELECT day, kind, amount_fen FROM principal_event") == [
+        (TODAY, "waiver", 293)
+    ]
+    detail = rows(db_owner, "SELECT detail FROM audit_event WHERE action = 'waived'")
+    assert detail == [({"principal_fen": 293, "late_fee_fen": 40, "reason": "漏水影响服务"},)]
+
+
+@pytest.mark.covers("S9", "C54")
+def test_roles_have_limits_and_a_refusal_changes_nothing(client, estate, db_owner):
+    bill = make.make_bill(
+        estate, estate.homes[0], fen=60_000_000, due_date=TODAY - 200 * DAY
+    )
+    lead, finance = member(client, estate, "lead"), member(client, estate, "finance")
+    manager, steward = member(client, estate, "manager"), member(client, estate, "steward")
+    before = money(db_owner)
+    for who, principal, late, status, code in (
+        (steward, 0, 1, 403, "forbidden_role"),
+        (lead, 0, 20001, 403, "waiver_limit"),
+        (lead, 1, 0, 403, "waiver_limit"),
+        (finance, 50001, 0, 403, "waiver_limit"),
+        (finance, 0, 200001, 403, "waiver_limit"),
+        (manager, 500001, 0, 403, "waiver_limit"),
+        (manager, 0, 0, 422, "waiver_invalid"),
+        (manager, -1, 5, 422, "validation_failed"),
+    ):
+        body = {"bill_id": str(bill), "principal_fen": principal, "late_fee_fen": late,
+                "reason": "协商减免"}  # fmt: skip
+        got = who.post("/waivers", body)
+        assert (got[0], got[1]["code"]) == (status, code), (principal, late)
+    assert money(db_owner) == before
+    body = {"bill_id": str(bill), "late_fee_fen": 20000, "reason": "协商减免"}
+    assert lead.ok_post("/waivers", body)["bill"]["open_fen"] == 60_000_000
+
+
+def test_no_more_than_is_open_can_be_waived(client, estate, db_owner):
+    bill = make.make_bill(estate, estate.homes[0], due_date=TODAY - 25 * DAY)
+    admin = member(client, estate, "admin")
+    before = money(db_owner)
+    for change in ({"principal_fen": BILL_FEN + 1}, {"late_fee_fen": 48}):
+        status, body = admin.post(
+            "/waivers", {"bill_id": str(bill), "reason": "协商减免", **change}
+        )
+        assert (status, body["code"], list(body["fields"])) == (422, "waiver_exceeds", [*change])
+    assert admin.post("/waivers", {"bill_id": str(bill), "principal_fen": 1, "reason": "a"})[0] == 422
+    assert money(db_owner) == before
+    full = {"bill_id": str(bill), "principal_fen": BILL_FEN, "late_fee_fen": 47, "reason": "全免处理"}
+    answer = admin.ok_post("/waivers", full)["bill"]
+    assert (answer["state"], answer["payable_fen"]) == ("paid", 0)
+
+
+# ------------------------------------------------------------------ refunds
+def pay_twice(estate, sandbox, fen):
+    """Two payers pay the same bill; the second payment becomes credit. Return both numbers."""
+    from backend.usecases.query_orders import ask_order
+    from backend.usecases.settle_payments import settle_payments
+    from backend.usecases.start_payment import Payer, start_payment
+
+    make.make_merchant(estate, sandbox, channel="wechatpay", appid="wx0123456789abcdef")
+    home = estate.homes[0]
+    bill = make.make_bill(estate, home, fen=fen, due_date=TODAY + DAY)
+    numbers = []
+    for payer in ("account:1", "code:ABCD2345"):
+        order = start_payment(
+            payer=Payer(key=payer, party_id=home.party_id, company_id=estate.company_id),
+            bill_ids=[bill], channel="wechatpay", method="native",
+            public_base_url="http://127.0.0.1:9",
+        )["order"]  # fmt: skip
+        numbers.append(order.out_trade_no)
+    person = sandbox.post("/_sandbox/people", phone="13900009999")
+    for number in numbers:
+        sandbox.post("/_sandbox/pay", out_trade_no=number, person=person["id"])
+        assert ask_order(number) == "paid"
+        settle_payments()
+    return numbers
+
+
+def credit(estate, db_owner):
+    home = estate.homes[0]
+    return rows(
+        db_owner, "SELECT balance FROM account WHERE code = %s",
+        f"credit:{home.house_id}:{home.party_id}",
+    )[0][0]  # fmt: skip
+
+
+@pytest.mark.covers("C46", "C56")
+def test_credit_goes_back_the_way_it_came(
+    client, estate, sandbox, db_owner, wait_for
+):
+    first, second = pay_twice(estate, sandbox, BILL_FEN)
+    finance = member(client, estate, "finance")
+    assert credit(estate, db_owner) == BILL_FEN
+    body = {"out_trade_no": second, "amount_fen": 4293, "reason": "重复支付退款"}
+    status, answer = finance.post("/refunds", body, key="refund-key-1")
+    assert status == 201
+    assert answer == {
+        "out_refund_no": f"{second}R1", "state": "processing", "state_text": "处理中",
+        "amount_fen": 4293, "needs_approval": False,
+    }  # fmt: skip
+    assert credit(estate, db_owner) == BILL_FEN - 4293
+    again = finance.ok_post("/refunds", body, key="refund-key-1")
+    assert again["out_refund_no"] == f"{second}R1"
+    assert rows(db_owner, "SELECT count(*) FROM refund") == [(1,)]
+    wait_for(lambda: refunded(db_owner), 20)
+    book = sandbox.get("/_sandbox/book/refunds")
+    assert [(r["out_refund_no"], r["amount_fen"], r["state"]) for r in book] == [
+        (f"{second}R1", 4293, "SUCCESS")
+    ]
+    shown = {p["out_trade_no"]: p for p in finance.ok_get("/payments")["items"]}
+    assert (shown[first]["refunded_fen"], shown[second]["refunded_fen"]) == (0, 4293)
+    assert rows(db_owner, "SELECT sum(amount) FROM posting") == [(0,)]
+
+
+def refunded(db_owner):
+    """Ask about all refunds now; tell whether all have succeeded."""
+    ask_refunds(db_owner)
+    return rows(db_owner, "SELECT bool_and(state = 'succeeded') FROM refund") == [(True,)]
+
+
+def ask_refunds(db_owner):
+    from backend.usecases.query_refunds import query_refunds
+
+    db.session.rollback()
+    db_owner.execute("UPDATE refund SET next_query_at = now() WHERE next_query_at IS NOT NULL")
+    query_refunds()
+
+
+@pytest.mark.covers("C56")
+def test_a_large_refund_waits_for_a_second_person(
+    client, estate, sandbox, db_owner, wait_for
+):
+    _, second = pay_twice(estate, sandbox, 150_000)
+    finance = member(client, estate, "finance")
+    manager = member(client, estate, "manager")
+    body = {"out_trade_no": second, "amount_fen": 100_001, "reason": "重复支付退款"}
+    asked = finance.ok_post("/refunds", body)
+    assert (asked["state"], asked["needs_approval"]) == ("requested", True)
+    assert credit(estate, db_owner) == 49_999
+    assert sandbox.get("/_sandbox/book/refunds") == []
+    path = f"/refunds/{asked['out_refund_no']}/approve"
+    status, refused = finance.post(path)
+    assert (status, refused["code"]) == (403, "approval_needs_second")
+    ask_refunds(db_owner)
+    assert sandbox.get("/_sandbox/book/refunds") == []
+    approved = manager.ok_post(path, key="approve-key-1")
+    assert (approved["state"], approved["needs_approval"]) == ("processing", False)
+    assert manager.ok_post(path, key="approve-key-1")["out_refund_no"] == asked["out_refund_no"]
+    assert manager.post(path)[1]["code"] == "refund_not_waiting"
+    wait_for(lambda: refunded(db_owner), 20)
+    assert rows(db_owner, "SELECT state, requested_by, approved_by FROM refund") == [
+        ("succeeded", f"steward:{finance.staff.id}", f"steward:{manager.staff.id}")
+    ]  # fmt: skip
+
+
+@pytest.mark.covers("C56")
+def test_a_rejected_refund_gives_the_credit_back(client, estate, sandbox, db_owner):
+    _, second = pay_twice(estate, sandbox, 150_000)
+    finance = member(client, estate, "finance")
+    manager = member(client, estate, "manager")
+    asked = finance.ok_post(
+        "/refunds", {"out_trade_no": second, "amount_fen": 150_000, "reason": "重复支付退款"}
+    )
+    path = f"/refunds/{asked['out_refund_no']}/reject"
+    assert finance.post(path, {"reason": "业主改为抵扣"})[0] == 403
+    assert manager.ok_post(path, {"reason": "业主改为抵扣"})["state"] == "rejected"
+    assert credit(estate, db_owner) == 150_000
+    assert manager.post(f"/refunds/{asked['out_refund_no']}/approve")[0] == 409
+
+
+def test_only_unspent_credit_of_a_paid_order_is_refunded(client, estate, sandbox, db_owner):
+    first, second = pay_twice(estate, sandbox, BILL_FEN)
+    finance = member(client, estate, "finance")
+    finance.ok_post("/refunds", {"out_trade_no": second, "amount_fen": 14000, "reason": "退款"})
+    before = money(db_owner)
+    for change, code in (
+        ({"amount_fen": 294}, "refund_exceeds"),
+        ({"out_trade_no": first, "amount_fen": 294}, "refund_exceeds"),
+        ({"amount_fen": 0}, "validation_failed"),
+        ({"out_trade_no": "JQ0000"}, "not_found"),
+    ):
+        body = {"out_trade_no": second, "amount_fen": 1, "reason": "退款", **change}
+        assert finance.post("/refunds", body)[1]["code"] == code
+    assert money(db_owner) == before
+    finance.ok_post("/refunds", {"out_trade_no": first, "amount_fen": 293, "reason": "退款"})
+    assert credit(estate, db_owner) == 0
+
+
+def test_a_lost_answer_is_asked_for_under_the_same_number(
+    client, estate, sandbox, db_owner, wait_for
+):
+    _, second = pay_twice(estate, sandbox, BILL_FEN)
+    finance = member(client, estate, "finance")
+    sandbox.post("/_sandbox/faults", where="wechatpay.refund*", kind="lose_reply", count=1)
+    asked = finance.ok_post(
+        "/refunds", {"out_trade_no": second, "amount_fen": 100, "reason": "退款"}
+    )
+    assert asked["state"] in ("unknown", "processing")
+    wait_for(lambda: refunded(db_owner), 20)
+    assert len(sandbox.get("/_sandbox/book/refunds")) == 1
+
+
+# ------------------------------------------------------------------ exceptions
+def test_exceptions_of_the_company_only_newest_first(client, estate, db_owner):
+    other = make.make_estate(code="MOON", houses=1)
+    for place, kind in ((estate, "one"), (estate, "two"), (other, "three")):
+        db_owner.execute(
+            "INSERT INTO task (queue, kind, dedupe_key, community_id, payload, state, due_at, "
+            "last_error, created_at) VALUES ('bulk', %s, %s, %s, '{}', 'dead', now(), 'boom', "
+            "clock_timestamp())",
+            [kind, kind, place.community_id],
+        )
+    finance = member(client, estate, "finance")
+    items = finance.ok_get("/exceptions")["items"]
+    assert [(i["kind"], i["kind_text"], i["reason"]) for i in items] == [
+        ("dead_task", "任务失败", "two · boom"),
+        ("dead_task", "任务失败", "one · boom"),
+    ]
