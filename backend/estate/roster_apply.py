@@ -126,8 +126,8 @@ def _write_buildings(community: Community, codes: Sequence[str]) -> None:
 
 _HOUSE_COLUMNS = """unnest(CAST(:keys AS {key}[]), CAST(:building AS text[]),
     CAST(:unit AS text[]), CAST(:room AS text[]), CAST(:area AS numeric[]), CAST(:use AS text[]),
-    CAST(:occupancy AS text[]), CAST(:handed_over AS date[]))
-    AS v(key, building, unit, room, area, use, occupancy, handed_over)"""
+    CAST(:occupancy AS text[]), CAST(:handed_over AS date[])) WITH ORDINALITY
+    AS v(key, building, unit, room, area, use, occupancy, handed_over, n)"""
 
 
 def _house_arrays(houses: Sequence[HouseRow]) -> dict[str, list[Any]]:
@@ -141,7 +141,7 @@ def _write_houses(community: Community, changes: EstateChanges) -> None:
             "INSERT INTO house (community_id, building_id, code, unit, room, area, use, occupancy,"
             " handed_over) SELECT :c, b.id, v.key, v.unit, v.room, v.area, v.use, v.occupancy,"
             f" v.handed_over FROM {_HOUSE_COLUMNS.format(key='text')}"
-            " JOIN building b ON b.community_id = :c AND b.code = v.building",
+            " JOIN building b ON b.community_id = :c AND b.code = v.building ORDER BY v.n",
             c=community.id,
             keys=[house.code for house in changes.new_houses],
             **_house_arrays(changes.new_houses),
@@ -242,7 +242,7 @@ def _end_spans(table: str, ends: Sequence[tuple[int, date]]) -> None:
 def _write_spans(community: Community, changes: EstateChanges) -> None:
     joined = (
         " AS v(house, party, role, start) JOIN house h ON h.community_id = :c AND h.code = v.house"
-        " JOIN party p ON p.company_id = :company AND p.source_key = v.party"
+        " JOIN party p ON p.company_id = :company AND p.source_key = v.party ORDER BY h.id"
     )
     arrays = "FROM unnest(CAST(:houses AS text[]), CAST(:parties AS text[]), CAST(:roles AS text[]), CAST(:starts AS date[]))"  # noqa: E501
     owners = [(house, party, None, start) for house, party, start in changes.new_ownerships]

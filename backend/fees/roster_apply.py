@@ -120,7 +120,7 @@ def _insert_fees(community_id: int, fees: Sequence[tuple[str, str, Fee]]) -> Non
         "SELECT :c, h.id, v.fee, v.quantity, daterange(v.start, v.stop) FROM "
         "unnest(CAST(:houses AS text[]), CAST(:codes AS text[]), CAST(:quantities AS bigint[]), "
         "CAST(:starts AS date[]), CAST(:stops AS date[])) AS v(house, fee, quantity, start, stop) "
-        "JOIN house h ON h.community_id = :c AND h.code = v.house",
+        "JOIN house h ON h.community_id = :c AND h.code = v.house ORDER BY h.id",
         c=community_id,
         houses=[house for house, _, _ in fees],
         codes=[code for _, code, _ in fees],

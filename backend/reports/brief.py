@@ -79,6 +79,8 @@ def _contact_point(facts: BriefFacts) -> str:
 
 def _promise_point(facts: BriefFacts) -> str:
     made = facts.promises_kept + facts.promises_broken
+    if not made and facts.open_promise:
+        return ""
     if not made:
         return "没有承诺记录;可请业主说一个确切的缴费日期。"
     return f"承诺 {made} 次,守约 {facts.promises_kept} 次,未兑现 {facts.promises_broken} 次。"

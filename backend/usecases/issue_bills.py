@@ -65,7 +65,12 @@ def start_bill_run(
             )
             .on_conflict_do_update(
                 index_elements=["community_id", "period_from", "period_to"],
-                set_={"state": "running", "last_house_id": 0, "houses_done": 0},
+                set_={
+                    "state": "running",
+                    "last_house_id": 0,
+                    "houses_done": 0,
+                    "issue_date": clock.date_of(now),  # due dates count from when bills go out
+                },  # fmt: skip
                 where=text("bill_run.state <> 'running'"),
             )
             .returning(BillRun.id)

@@ -148,7 +148,7 @@ def _repeat(message_id: int, claim: Claim, outlet: outlets.Outlet, company_id: i
         lock_for_sending(message)
         open_bills = still_open(bill_ids)
         if message.kind not in ABOUT_MONEY_DUE or not nothing_due(message, open_bills, bill_ids):
-            outcome = hand_over(message, open_bills, outlet, company_id)
+            outcome = hand_over(message, open_bills, bill_ids, outlet, company_id)
             if outcome.state == "accepted":
                 message.state, message.vendor_id = "accepted", outcome.vendor_id
                 message.reason_code, message.ended_at = outcome.code, clock.wire_now()

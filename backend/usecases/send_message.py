@@ -133,7 +133,7 @@ def _call_under_lock(message_id: int, bill_ids: list[int], claim: Claim) -> str:
     )
     if no is not None:
         return _not_now(message, no, claim)
-    return _deliver(message, open_bills, claim)
+    return _deliver(message, open_bills, bill_ids, claim)
 
 
 def still_open(bill_ids: list[int]) -> list[Bill]:
@@ -201,7 +201,7 @@ def _not_now(message: Message, no: No, claim: Claim) -> str:
     return "postponed"
 
 
-def _deliver(message: Message, open_bills: list[Bill], claim: Claim) -> str:
+def _deliver(message: Message, open_bills: list[Bill], bill_ids: list[int], claim: Claim) -> str:
     company_id = db.session.get_one(Community, message.community_id).company_id
     outlet = outlets.outlet_for(
         company_id=company_id,
@@ -216,7 +216,7 @@ def _deliver(message: Message, open_bills: list[Bill], claim: Claim) -> str:
         return "failed"
     message.channel = outlet.channel.name
     begun = clock.wire_now()
-    outcome = hand_over(message, open_bills, outlet, company_id)
+    outcome = hand_over(message, open_bills, bill_ids, outlet, company_id)
     if outcome.code == "timeout_before_send" and message.kind in ABOUT_MONEY_DUE:
         message.channel = "auto"
         return _not_now(message, No("answer_too_old", clock.business_now() + DOUBT_RETRY), claim)
@@ -228,19 +228,23 @@ def _deliver(message: Message, open_bills: list[Bill], claim: Claim) -> str:
 
 
 def hand_over(
-    message: Message, open_bills: list[Bill], outlet: outlets.Outlet, company_id: int
+    message: Message,
+    open_bills: list[Bill],
+    bill_ids: list[int],
+    outlet: outlets.Outlet,
+    company_id: int,
 ) -> Outcome:
     """Render the text and call the vendor, while the locks are held.
 
     The message leaves this host at most `STARTS_WITHIN` after the platform was asked, however
     long a token or a free thread is waited for.
     """
-    rendered = _render(message, open_bills, outlet.channel.name)
+    rendered = _render(message, open_bills, bill_ids, outlet.channel.name)
     message.rendered_enc = privacy.encrypt(company_id, rendered.text)
     db.session.flush()
     asked = None
     if message.kind in ABOUT_MONEY_DUE:
-        asked = conduct.oldest_answer(_bill_ids(message.id))
+        asked = conduct.oldest_answer(bill_ids)
     left = (asked + STARTS_WITHIN - clock.wire_now()).total_seconds() if asked else None
     return outlet.channel.send(
         recipient=outlet.recipient,
@@ -251,12 +255,14 @@ def hand_over(
     )
 
 
-def _render(message: Message, open_bills: list[Bill], channel: str) -> templates.Rendered:
+def _render(
+    message: Message, open_bills: list[Bill], bill_ids: list[int], channel: str
+) -> templates.Rendered:
     amount: Any = message.data.get("amount_fen")
     if message.kind in ("bill", "reminder", "dunning"):
         amount = sum(b.open_fen for b in open_bills)
     code = pay_code(house_id=message.house_id, party_id=message.party_id, at=clock.wire_now())
-    bills = open_bills or bill_queries.bills_by_id(_bill_ids(message.id))
+    bills = open_bills or bill_queries.bills_by_id(bill_ids)
     facts = facts_of(message, bills, amount_fen=int(amount or 0), query_code=code)
     return templates.render(message.event, facts, channel)
 

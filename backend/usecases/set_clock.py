@@ -24,7 +24,7 @@ def set_business_time(instant: datetime | None) -> datetime:
     with transaction():
         db.session.execute(
             text("UPDATE business_clock SET offset_seconds = :s WHERE id = 1"),
-            {"s": math.ceil(offset)}  # never before the asked instant,
+            {"s": math.ceil(offset)},  # never before the asked instant
         )
     clock.forget_offset()
     return clock.business_now()

@@ -28,6 +28,7 @@ from backend.usecases.settle_refunds import settle_refund
 
 GIVE_UP_AFTER = timedelta(minutes=10)
 RETRY_SECONDS = 5
+HOLD_SECONDS = 0.4  # the houses of a batch stay locked until its commit
 
 _CLAIM = text(
     "SELECT inbox_id FROM inbox_pending WHERE not_before <= :now ORDER BY inbox_id LIMIT :limit "
@@ -36,13 +37,18 @@ _CLAIM = text(
 
 
 def settle_payments(*, limit: int = 50) -> int:
-    """Judge up to `limit` pending notices; return how many were looked at."""
-    now = clock.wire_now()
+    """Judge up to `limit` pending notices; return how many were looked at.
+
+    A slow batch ends early, so that payers and senders wait for a house half a second, not ten.
+    """
+    now, until, done = clock.wire_now(), clock.monotonic() + HOLD_SECONDS, 0
     with transaction():
-        pending = list(db.session.scalars(_CLAIM, {"now": now, "limit": limit}))
-        for inbox_id in pending:
+        for inbox_id in list(db.session.scalars(_CLAIM, {"now": now, "limit": limit})):
             _settle_safely(inbox_id, now)
-    return len(pending)
+            done += 1
+            if clock.monotonic() > until:
+                break
+    return done
 
 
 def _settle_safely(inbox_id: int, now: datetime) -> None:

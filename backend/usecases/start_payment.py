@@ -78,12 +78,17 @@ def _reusable(payer: Payer, bill_ids: Sequence[int], channel: str, method: str) 
 
     The platforms ask to re-open under the *same* number, so that nobody pays twice.
     """
+    same = (payer.key, channel, method)
+    orders = [
+        order
+        for order in operations.live_orders_of_bills(bill_ids)
+        if (order.payer, order.channel, order.method) == same
+    ]
+    if not orders:
+        return None
     fees = bills.late_fees(chosen := bills.bills_by_id(bill_ids), clock.business_today())
     wanted = {b.id: (b.open_fen, fees[b.id].open) for b in chosen}
-    db_orders = operations.live_orders_of_bills(bill_ids)
-    for order in db_orders:
-        if (order.payer, order.channel, order.method) != (payer.key, channel, method):
-            continue
+    for order in orders:
         parts = {
             row.bill_id: (row.principal_fen, row.late_fee_fen)
             for row in operations.order_bills(order.id)

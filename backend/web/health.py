@@ -42,8 +42,9 @@ def readyz() -> Any:
     report: dict[str, Any] = {"database": "ok", "migrations": "ok", "redis": _redis()}
     try:
         report["migrations"] = schema_state()
-        age = tasks.oldest_age(clock.business_now())
-        report["oldest_due_seconds"] = int(age.total_seconds()) if age else 0
+        if report["migrations"] == "ok":
+            age = tasks.oldest_age(clock.business_now())
+            report["oldest_due_seconds"] = int(age.total_seconds()) if age else 0
     except SQLAlchemyError:
         db.session.rollback()
         report["database"], report["migrations"] = "down", "unknown"

@@ -32,7 +32,7 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
-        "frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+        "font-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
     ),
 }
 

@@ -9,8 +9,9 @@ function call(method, path, body) {
   return send({ url: `${settings.current().sandbox.url}/_sandbox${path}`, method, body });
 }
 
-/** Return the appid of the sandbox's first mini-program. */
+/** Return the configured appid, else that of the sandbox's first mini-program. */
 async function appid() {
+  if (settings.current().sandbox.appid) return settings.current().sandbox.appid;
   const apps = await call('GET', '/apps');
   const found = apps.find((app) => app.kind === 'miniprogram');
   return found ? found.appid : settings.current().appid;

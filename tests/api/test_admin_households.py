@@ -183,8 +183,9 @@ def test_the_household_page_has_every_section(client, ctx, db_owner):
     steward = StaffClient(client, staff)
     who = {"house_id": str(home.house_id), "party_id": str(home.party_id)}
     steward.ok_post(
-        "/contacts/calls", {**who, "result": "promised", "reason_code": "forgot", "note": "发工资后",
-        "promise": {"amount_fen": 10000, "day": "2026-12-15", "pay_by": "wechatpay"}},
+        "/contacts/calls",
+        {**who, "result": "promised", "reason_code": "forgot", "note": "发工资后",
+         "promise": {"amount_fen": 10000, "day": "2026-12-15", "pay_by": "wechatpay"}},
     )  # fmt: skip
     page = steward.ok_get(f"/households/{home.house_id}")
     assert page["house"] == {

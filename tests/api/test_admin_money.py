@@ -68,9 +68,8 @@ def test_a_preview_writes_nothing_and_the_run_does_the_same(client, estate, db_o
     ]
     assert continue_bill_run(run_id).bills == 2
     shown = finance.ok_get(f"/bill-runs/{run_id}")
-    assert {k: shown[k] for k in ("state", "houses_done", "houses_total", "bills", "total_fen")} == {
-        "state": "done", "houses_done": 2, "houses_total": 2, "bills": 2, "total_fen": 28586,
-    }  # fmt: skip
+    progress = ("state", "houses_done", "houses_total", "bills", "total_fen")
+    assert [shown[name] for name in progress] == ["done", 2, 2, 2, 28586]
     assert finance.ok_get("/bill-runs")["items"] == [shown]
     assert finance.ok_post("/bill-runs/preview", body)["bills"] in (0, 2)
 
@@ -123,7 +122,8 @@ def test_the_overview_shows_what_was_collected_this_year(client, estate, db_owne
 def test_a_waiver_is_charged_waived_and_seen_in_the_ledger(client, estate, db_owner):
     bill = make.make_bill(estate, estate.homes[0], due_date=TODAY - 25 * DAY)  # late fee 47 fen
     finance = member(client, estate, "finance")
-    body = {"bill_id": str(bill), "principal_fen": 293, "late_fee_fen": 40, "reason": "漏水影响服务"}
+    reason = "漏水影响服务"
+    body = {"bill_id": str(bill), "principal_fen": 293, "late_fee_fen": 40, "reason": reason}
     answer = finance.ok_post("/waivers", body, key="waiver-key-1")["bill"]
     assert (answer["open_fen"], answer["waived_fen"], answer["late_fee_fen"]) == (14000, 293, 7)
     assert finance.ok_post("/waivers", body, key="waiver-key-1")["bill"] == answer
@@ -142,7 +142,7 @@ def test_a_waiver_is_charged_waived_and_seen_in_the_ledger(client, estate, db_ow
         (TODAY, "waiver", 293)
     ]
     detail = rows(db_owner, "SELECT detail FROM audit_event WHERE action = 'waived'")
-    assert detail == [({"principal_fen": 293, "late_fee_fen": 40, "reason": "漏水影响服务"},)]
+    assert detail == [({"principal_fen": 293, "late_fee_fen": 40, "reason": reason},)]
 
 
 @pytest.mark.covers("S9", "C54")
@@ -181,9 +181,10 @@ def test_no_more_than_is_open_can_be_waived(client, estate, db_owner):
             "/waivers", {"bill_id": str(bill), "reason": "协商减免", **change}
         )
         assert (status, body["code"], list(body["fields"])) == (422, "waiver_exceeds", [*change])
-    assert admin.post("/waivers", {"bill_id": str(bill), "principal_fen": 1, "reason": "a"})[0] == 422
+    short = {"bill_id": str(bill), "principal_fen": 1, "reason": "a"}
+    assert admin.post("/waivers", short)[1]["code"] == "reason_required"
     assert money(db_owner) == before
-    full = {"bill_id": str(bill), "principal_fen": BILL_FEN, "late_fee_fen": 47, "reason": "全免处理"}
+    full = {**short, "principal_fen": BILL_FEN, "late_fee_fen": 47, "reason": "全免处理"}
     answer = admin.ok_post("/waivers", full)["bill"]
     assert (answer["state"], answer["payable_fen"]) == ("paid", 0)
 
@@ -329,11 +330,12 @@ def test_a_lost_answer_is_asked_for_under_the_same_number(
 ):
     _, second = pay_twice(estate, sandbox, BILL_FEN)
     finance = member(client, estate, "finance")
-    sandbox.post("/_sandbox/faults", where="wechatpay.refund*", kind="lose_reply", count=1)
+    sandbox.post("/_sandbox/faults", where="wechatpay.refund", kind="lose_reply")
     asked = finance.ok_post(
         "/refunds", {"out_trade_no": second, "amount_fen": 100, "reason": "退款"}
     )
-    assert asked["state"] in ("unknown", "processing")
+    assert asked["state"] == "unknown"
+    sandbox.delete("/_sandbox/faults")
     wait_for(lambda: refunded(db_owner), 20)
     assert len(sandbox.get("/_sandbox/book/refunds")) == 1
 

@@ -60,9 +60,10 @@ def world(client, ctx):
         "stranger": make.make_steward(other.company_id, "st", building_ids=other.building_ids),
         "foreign_admin": make.make_steward(other.company_id, "ad", role="admin"),
     }
+    colleague = make.make_steward(other.company_id, "colleague").id
     return SimpleNamespace(
-        mine=mine, other=other, target=target, bill=bill, task=task.id, run=run.id,
-        order=order.out_trade_no, refund=refund.out_refund_no, account=account.id,
+        colleague=colleague, mine=mine, other=other, target=target, bill=bill, task=task.id,
+        run=run.id, order=order.out_trade_no, refund=refund.out_refund_no, account=account.id,
         people={name: StaffClient(client, who) for name, who in staff.items()}, staff=staff,
     )  # fmt: skip
 
@@ -97,7 +98,7 @@ def bodies(world):
         "period_from": "2026-12-01",
         "period_to": "2027-01-01",
     }
-    second = str(world.staff["foreign_admin"].id)
+    second = str(world.colleague)
     return {
         "reveal_phone": {"reason": "按清单任务联系"},
         "record_contact": {**contact, "result": "promised", "promise": promise},

@@ -72,7 +72,9 @@ def world(ctx, client, sandbox) -> World:
         victim=victim,
         number=number,
         ids={"house_id": str(home.house_id), "bill_id": bill_id},
-        private=[bill_id, number, home.name, home.phone, home.house_code, "142.93", "14293"],
+        private=[
+            bill_id, number, home.name, home.phone, f"SUN花园 {home.house_code}", "142.93", "14293",
+        ],
         others={
             "anonymous": nobody,
             "stranger": stranger,
@@ -86,7 +88,8 @@ def owner_rules(app: Flask) -> list:
     return [
         rule
         for rule in app.url_map.iter_rules()
-        if rule.rule.startswith("/api/v1/") and app.view_functions[rule.endpoint]._policy == ("owner",)
+        if rule.rule.startswith("/api/v1/")
+        and app.view_functions[rule.endpoint]._policy == ("owner",)
     ]
 
 

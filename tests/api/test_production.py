@@ -70,19 +70,21 @@ def refused(ran: subprocess.CompletedProcess) -> str:
     return said
 
 
+def loaded(environment: dict[str, str]) -> config.Settings:
+    with product.environ({}):
+        os.environ.clear()
+        os.environ.update(environment)
+        return config.load()
+
+
 def settings_refusal(environment: dict[str, str]) -> str:
-    with product.environ({name: "" for name in config.Settings.__annotations__} | environment):
-        for name in set(os.environ) - set(environment):
-            del os.environ[name]
-        with pytest.raises(config.UnsafeConfiguration) as why:
-            config.load()
+    with pytest.raises(config.UnsafeConfiguration) as why:
+        loaded(environment)
     return str(why.value)
 
 
 def database_refusal(environment: dict[str, str]) -> str:
-    with product.environ(environment):
-        os.environ.update({k: environment[k] for k in ("SECRET_KEY", "DATA_KEY")})
-        settings = config.load()
+    settings = loaded(environment)
     app = Flask("production")
     app.config.update(
         SETTINGS=settings,

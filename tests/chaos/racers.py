@@ -1,7 +1,8 @@
 """The racing processes: `python -m tests.chaos.racers payer|sender|money …`.
 
-payer: reads lines of JSON `{number, bill_id, party_id, company_id, merchant}` batches from stdin,
-pays them in random order (start_payment, then the sandbox's cashier) and answers one line a batch.
+payer: reads batches of orders from stdin, a JSON list `[{key, party_id, company_id, bill_ids, at}]`
+per line; at its moment (`at` seconds after the line) each is opened by start_payment and confirmed
+at the sandbox's cashier; answers one line a batch.
 sender: works the message queue again and again, as its worker does. With `--without-lock` its
 permit is the plain "check, then send": the bill is looked at, no lock is taken, no platform is
 asked. This replacement lives in this driver only; the product has no such switch.
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import sys
 import threading
 import time
@@ -23,7 +23,6 @@ import requests
 from flask import Flask
 
 from backend.db import db
-from backend.errors import Refusal
 from backend.jobs.work import work
 from backend.usecases.start_payment import Payer, start_payment
 
@@ -88,48 +87,53 @@ def take_the_lock_out() -> None:
 
 # ---------------------------------------------------------------- payers
 def pay_batches(app: Flask, asked: argparse.Namespace) -> None:
-    """Pay one batch per line of stdin; answer {"paid": n, "refused": n} for each."""
-    order = random.Random(asked.seed)
+    """Pay one batch of orders per line of stdin, each at its moment; answer {"paid": n}."""
     link = threading.local()
     say({"ready": True})
     with ThreadPoolExecutor(asked.threads) as pool:
         for line in sys.stdin:
-            batch = json.loads(line)
-            order.shuffle(batch)
-            done = list(pool.map(lambda one: _pay(app, asked, link, one), batch))
-            say({"paid": sum(done), "refused": len(done) - sum(done)})
+            began = time.monotonic()
+            done = pool.map(lambda one, t=began: _pay(app, asked, link, one, t), json.loads(line))
+            say({"paid": sum(done)})
 
 
-def _pay(app: Flask, asked: argparse.Namespace, link: threading.local, one: dict) -> bool:
-    time.sleep(one.get("wait", 0))
+def _pay(
+    app: Flask, asked: argparse.Namespace, link: threading.local, one: dict, began: float
+) -> bool:
+    """Open the order and confirm it at the cashier; again if another checkout stood in the way."""
+    time.sleep(max(0.0, began + one["at"] - time.monotonic()))
     if not hasattr(link, "session"):
         link.session = requests.Session()
         link.session.trust_env = False
+    for _ in range(5):
+        number = _open(app, asked, one)
+        if number is not None:
+            answer = link.session.post(
+                asked.sandbox + "/_sandbox/pay", json={"out_trade_no": number}, timeout=30
+            )
+            return answer.ok
+    return False
+
+
+def _open(app: Flask, asked: argparse.Namespace, one: dict) -> str | None:
+    payer = Payer(
+        key=f"account:{one['key']}", party_id=one["party_id"], company_id=one["company_id"]
+    )
     with app.app_context():
         try:
             answer = start_payment(
-                payer=Payer(
-                    key=f"account:{one['number']}",
-                    party_id=one["party_id"],
-                    company_id=one["company_id"],
-                ),
-                bill_ids=[one["bill_id"]],
+                payer=payer,
+                bill_ids=one["bill_ids"],
                 channel="wechatpay",
                 method="native",
                 public_base_url=asked.callback,
             )
-            number = answer["order"].out_trade_no
-        except Refusal:
-            return False
-        except Exception as error:  # noqa: BLE001 - counted by the caller, shown here
+            return answer["order"].out_trade_no
+        except Exception as error:  # noqa: BLE001 - shown here, tried again by the caller
             print(f"payer: {error!r}", file=sys.stderr, flush=True)
-            return False
+            return None
         finally:
             db.session.remove()
-    answer = link.session.post(
-        asked.sandbox + "/_sandbox/pay", json={"out_trade_no": number}, timeout=30
-    )
-    return answer.ok
 
 
 if __name__ == "__main__":

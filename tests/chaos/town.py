@@ -7,6 +7,7 @@ Needs an application context. Every household has one owner with one mobile numb
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -14,7 +15,8 @@ from sqlalchemy import text
 from backend import clock
 from backend.db import db
 from backend.estate import privacy
-from tests.factories.estate import BILL_FEN, TODAY, Estate, make_estate
+from backend.ledger import operations as ledger
+from tests.factories.estate import BILL_FEN, TODAY, Estate, make_estate, make_merchant
 from tests.factories.messages import open_channels
 
 DUE_DAYS_AGO = 5
@@ -87,9 +89,9 @@ _JOURNAL = """
 _MESSAGES = """
     WITH made AS (
         INSERT INTO message (community_id, house_id, party_id, kind, event, stage, window_key,
-                             channel, out_id, due_at)
+                             channel, out_id, due_at, valid_until)
         SELECT :community, b.house_id, b.party_id, 'reminder', 'overdue_3', 'S24', :window, 'auto',
-               'M' || replace(gen_random_uuid()::text, '-', ''), :due_at
+               'M' || replace(gen_random_uuid()::text, '-', ''), :due_at, :valid_until
         FROM bill b WHERE b.id = ANY(:bills) ORDER BY b.id
         RETURNING id, house_id),
     bound AS (
@@ -106,8 +108,6 @@ def build_town(
     sandbox: Any, *, households: int, code: str = "TOWN", wechatpay: bool = True
 ) -> Town:
     """Make a community with `households` households, one open bill each, SMS and a merchant."""
-    from tests.factories.estate import make_merchant
-
     estate = make_estate(code=code, houses=0)
     open_channels(estate, sandbox, channels=("sms",))
     if wechatpay:
@@ -125,8 +125,6 @@ def build_town(
 
 def add_bills(estate: Estate, *, first: str = "2026-12-01") -> None:
     """Give every household a bill of the month that begins on `first`, due DUE_DAYS_AGO."""
-    from datetime import date, timedelta
-
     _run(
         _BILLS,
         {
@@ -146,13 +144,17 @@ def add_bills(estate: Estate, *, first: str = "2026-12-01") -> None:
     )  # fmt: skip
 
 
-def plan_messages(town: Town, households: list[Household], *, window: str = "W1") -> None:
-    """Plan one reminder for each of these households, due now."""
+def plan_messages(
+    town: Town, households: list[Household], *, window: str = "W1", valid_seconds: int | None = None
+) -> None:
+    """Plan one reminder for each of these households, due now; optionally valid for seconds."""
+    now = clock.business_now()
     db.session.execute(
         text(_MESSAGES),
         {
             "community": town.estate.community_id, "window": window,
-            "bills": [h.bill_id for h in households], "due_at": clock.business_now(),
+            "bills": [h.bill_id for h in households], "due_at": now,
+            "valid_until": now + timedelta(seconds=valid_seconds) if valid_seconds else None,
         },
     )  # fmt: skip
     db.session.commit()
@@ -166,11 +168,7 @@ def _run(statements: str, values: dict[str, Any]) -> None:
 
 
 def _accounts(company_id: int) -> None:
-    from backend.ledger import operations as ledger
-
-    ledger.account_ids(
-        company_id=company_id, keys={("receivable", "CNY"), ("income:WY", "CNY")}
-    )
+    ledger.account_ids(company_id=company_id, keys={("receivable", "CNY"), ("income:WY", "CNY")})
     db.session.commit()
 
 

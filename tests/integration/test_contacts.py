@@ -312,7 +312,8 @@ def test_a_dispute_of_one_bill_leaves_the_others_callable(place, db_owner):
     second = make.make_bill(estate, home, due_date=TODAY - 61 * DAY)
     now = clock.business_now()
     hold = {"kind": "dispute", "house_id": home.house_id, "party_id": home.party_id,
-            "from_day": TODAY, "until_day": None, "reason": "面积", "source": "x", "now": now}  # fmt: skip
+            "from_day": TODAY, "until_day": None, "reason": "面积",
+            "source": "x", "now": now}  # fmt: skip
     conduct.place_hold(**hold, bill_id=second)
     db.session.commit()
     ask = {"house_id": home.house_id, "party_id": home.party_id, "kind": "call", "at": now}

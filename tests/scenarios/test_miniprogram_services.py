@@ -63,14 +63,14 @@ def settled_until_it_ends(phone: subprocess.Popen) -> int:
 
 @pytest.fixture
 def phone(ctx, sandbox, live_server, tmp_path) -> dict[str, Any]:
-    """An owner with four bills at a company with both channels; what Node must be told."""
+    """An owner with five bills at a company with both channels; what Node must be told."""
     set_business_now()
     estate = make_estate(houses=1, late_fee=True)
     home = estate.homes[0]
     apps = register_apps(sandbox, estate.company_id)
     make_merchant(estate, sandbox, app=apps.mini["name"])
     make_merchant(estate, sandbox, channel="alipay")
-    days = (-60, -30, 0, 30)
+    days = (-60, -30, 0, 30, 60)
     bills = [make_bill(estate, home, due_date=TODAY + timedelta(days=n)) for n in days]
     person = sandbox.post("/_sandbox/people", phone=home.phone)
     appid = apps.mini["appid"]
@@ -81,6 +81,7 @@ def phone(ctx, sandbox, live_server, tmp_path) -> dict[str, Any]:
         "APPID": appid,
         "LOGIN_CODE": code,
         "PERSON": person["id"],
+        "PHONE": home.phone,
         "HOUSE_CODE": home.house_code,
         "OWNER_NAME": home.name,
         "PHONE_LAST4": home.phone[-4:],
@@ -92,14 +93,12 @@ def phone(ctx, sandbox, live_server, tmp_path) -> dict[str, Any]:
 @pytest.mark.covers("S12", "C11", "C13", "C17", "C19")
 def test_services_of_the_miniprogram_drive_the_real_product(phone, sandbox, tmp_path):
     log = tmp_path / "npm.log"
-    code = settled_until_it_ends(
-        npm("test:backend", {**os.environ, **phone["environment"]}, log)
-    )
+    code = settled_until_it_ends(npm("test:backend", {**os.environ, **phone["environment"]}, log))
     assert code == 0, log.read_text()
     report = json.loads((tmp_path / "report.json").read_text())
 
-    told = [report[name] for name in ("wechatpay", "repeated", "alipay")]
-    assert len(set(told)) == 3
+    told = [report[name] for name in ("wechatpay", "repeated", "alipay", "devtools")]
+    assert len(set(told)) == 4
     book = {
         row["out_trade_no"]: row["amount_fen"]
         for row in sandbox.get("/_sandbox/book/payments", paid=1)
@@ -113,14 +112,14 @@ def test_services_of_the_miniprogram_drive_the_real_product(phone, sandbox, tmp_
     }  # fmt: skip
     assert ours == book
     assert sorted(ours) == sorted(told)
-    assert scalar("SELECT count(*) FROM payment_order") == 3
+    assert scalar("SELECT count(*) FROM payment_order") == 4
     paid = "SELECT count(*) FROM check_v1.bills WHERE state = 'paid' AND id = ANY(:ids)"
-    assert scalar(paid, ids=phone["bills"]) == 3
+    assert scalar(paid, ids=phone["bills"]) == 4
     assert scalar("SELECT sum(amount) FROM check_v1.postings WHERE currency = 'CNY'") == 0
 
     assert report["templates"]
-    granted = "SELECT count(*) FROM subscribe_grant WHERE template_id = ANY(:ids)"
-    assert scalar(granted, ids=report["templates"]) == len(report["templates"])
+    granted = "SELECT sum(granted) FROM subscribe_grant WHERE template_id = ANY(:ids)"
+    assert scalar(granted, ids=report["templates"]) == 2 * len(report["templates"])
     assert scalar("SELECT count(*) FROM promise WHERE made_by LIKE 'account:%'") == 1
     kinds = db.session.scalars(db.text("SELECT kind FROM hold ORDER BY kind")).all()
     assert {"dispute", "stop_contact"} <= set(kinds)

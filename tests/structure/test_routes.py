@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from flask import Flask
 
-from backend.app import create_app
-from backend.config import load
-from tests.support.product import environ
+from backend import clock
+from tests.support.another_app import another_app
+
+NOWHERE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "REDIS_URL": ""}
 
 OWNER_OPERATIONS = {
     "login", "get_me", "bind_house", "list_bills", "start_payment", "get_payment", "list_points",
@@ -25,10 +28,10 @@ PUBLIC = {
 
 
 @pytest.fixture(scope="module")
-def bare() -> Flask:
+def bare() -> Iterator[Flask]:
     """The application without servers: nothing here sends a request that needs one."""
-    with environ({"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "REDIS_URL": ""}):
-        return create_app(load())
+    with another_app(NOWHERE) as app:
+        yield app
 
 
 def document(app: Flask, url: str) -> dict:
@@ -53,10 +56,10 @@ def test_every_address_has_a_policy(bare):
     assert without == []
 
 
-def test_a_view_without_a_policy_is_not_served(bare):
-    app = create_app(bare.config["SETTINGS"])
-    app.add_url_rule("/forgotten", "forgotten", lambda: "secret")
-    answer = app.test_client().get("/forgotten")
+def test_a_view_without_a_policy_is_not_served():
+    with another_app(NOWHERE) as app:
+        app.add_url_rule("/forgotten", "forgotten", lambda: "secret")
+        answer = app.test_client().get("/forgotten")
     assert (answer.status_code, answer.get_json()["code"]) == (500, "internal_error")
     assert "secret" not in answer.text
 
@@ -123,8 +126,6 @@ def test_no_outward_field_tells_another_system_that_a_house_owes(bare):
 
 
 def test_building_the_application_is_quick(bare):
-    from backend import clock
-
     began = clock.monotonic()
-    create_app(bare.config["SETTINGS"])
-    assert clock.monotonic() - began < 2
+    with another_app(NOWHERE):
+        assert clock.monotonic() - began < 2

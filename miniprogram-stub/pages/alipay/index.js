@@ -59,8 +59,8 @@ Page({
   onQr() {
     return act(this, async () => {
       const { payment, params } = await checkout.startAlipayQr(this.billIds);
-      this.setData({ payment, fen: payment.amount_fen, svg: svgSource(params.qr_svg) });
-      this.drawQr(params.qr_code);
+      const shown = { payment, fen: payment.amount_fen, svg: svgSource(params.qr_svg) };
+      this.setData(shown, () => this.drawQr(params.qr_code));
       this.watch();
     });
   },

@@ -51,12 +51,13 @@ Page({
     const bills = page.items.filter((bill) => bill.payable_fen > 0).map((bill) => view(bill, page.as_of));
     const known = this.data.bills.map((bill) => bill.id);
     const left = known.filter((id) => !this.data.chosenIds.includes(id));
-    this.setData({ bills, asOf: dayText(page.as_of), loaded: true });
-    this.choose(bills.map((bill) => bill.id).filter((id) => !left.includes(id)));
+    this.setData({ asOf: dayText(page.as_of), loaded: true });
+    this.choose(bills, bills.map((bill) => bill.id).filter((id) => !left.includes(id)));
   },
 
-  choose(chosenIds) {
-    this.setData({ chosenIds, chosen: chosenTotal(this.data.bills, chosenIds) });
+  choose(bills, chosenIds) {
+    const marked = bills.map((bill) => ({ ...bill, checked: chosenIds.includes(bill.id) }));
+    this.setData({ bills: marked, chosenIds, chosen: chosenTotal(bills, chosenIds) });
   },
 
   onHouse(event) {
@@ -65,12 +66,12 @@ Page({
   },
 
   onToggle(event) {
-    this.choose(toggled(this.data.chosenIds, event.detail.id));
+    this.choose(this.data.bills, toggled(this.data.chosenIds, event.detail.id));
   },
 
   onToggleAll() {
     const all = this.data.bills.map((bill) => bill.id);
-    this.choose(this.data.chosenIds.length === all.length ? [] : all);
+    this.choose(this.data.bills, this.data.chosenIds.length === all.length ? [] : all);
   },
 
   onOpen(event) {

@@ -34,10 +34,8 @@ Page({
   },
 
   onLoad(query) {
-    const firstDay = today();
-    const day = addDays(firstDay, 7);
-    const lastDay = addDays(firstDay, LONGEST_DAYS);
-    this.setData({ large: display.isLarge(), firstDay, day, dayText: dayText(day), lastDay });
+    this.setData({ large: display.isLarge() });
+    this.offerDays(today());
     return act(this, async () => {
       const me = await owner.getMe();
       const at = me.houses.findIndex((house) => house.house_id === query.house);
@@ -49,8 +47,16 @@ Page({
 
   async fillAmount() {
     const houseId = this.data.houses[this.data.houseIndex].house_id;
-    const { items } = await owner.listAllBills({ houseId });
+    const { items, as_of: asOf } = await owner.listAllBills({ houseId });
+    this.offerDays(asOf);
     this.setData({ amount: yuan(items.reduce((fen, bill) => fen + bill.payable_fen, 0)) });
+  },
+
+  /** Offer the days that the server accepts, counted from its own today. */
+  offerDays(firstDay) {
+    const day = addDays(firstDay, 7);
+    const lastDay = addDays(firstDay, LONGEST_DAYS);
+    this.setData({ firstDay, day, dayText: dayText(day), lastDay });
   },
 
   onHouse(event) {

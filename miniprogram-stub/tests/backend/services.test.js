@@ -1,16 +1,16 @@
 /**
  * The mini-program's services/ against a running product and the sandbox platforms.
  *
- * Environment: BACKEND_URL, SANDBOX_URL, APPID, LOGIN_CODE, PERSON (sandbox id of the owner),
- * HOUSE_CODE, OWNER_NAME, PHONE_LAST4 of a house with at least three open bills; REPORT_FILE, if
- * given, gets the order numbers as JSON.
+ * Environment: BACKEND_URL, SANDBOX_URL, APPID, LOGIN_CODE, PERSON and PHONE (the owner at the
+ * sandbox), HOUSE_CODE, OWNER_NAME, PHONE_LAST4 of a house with at least five open bills;
+ * REPORT_FILE, if given, gets the order numbers as JSON.
  */
 const fs = require('fs');
 const { installWx, sandbox } = require('./wx_over_http');
 
 const NEEDED = [
-  'BACKEND_URL', 'SANDBOX_URL', 'APPID', 'LOGIN_CODE', 'PERSON', 'HOUSE_CODE', 'OWNER_NAME',
-  'PHONE_LAST4',
+  'BACKEND_URL', 'SANDBOX_URL', 'APPID', 'LOGIN_CODE', 'PERSON', 'PHONE', 'HOUSE_CODE',
+  'OWNER_NAME', 'PHONE_LAST4',
 ];
 const missing = NEEDED.filter((name) => !process.env[name]);
 if (missing.length) throw new Error(`set ${missing.join(', ')}: this test needs a running product`);
@@ -19,6 +19,7 @@ const { hand, storage } = installWx();
 const settings = require('../../services/settings');
 const checkout = require('../../services/checkout');
 const owner = require('../../services/owner');
+const platform = require('../../services/platform');
 const session = require('../../services/session');
 const billsView = require('../../utils/bills');
 const { addDays, today } = require('../../utils/dates');
@@ -99,7 +100,7 @@ test('house, name and last four digits bind the house', async () => {
 
 test('bills arrive in the shape that the pages show', async () => {
   const page = await owner.listAllBills();
-  expect(page.items.length).toBeGreaterThanOrEqual(3);
+  expect(page.items.length).toBeGreaterThanOrEqual(5);
   page.items.forEach((bill) => {
     const shown = billsView.view(bill, page.as_of);
     expect(shown.payable_fen).toBe(bill.open_fen + bill.late_fee_fen);
@@ -165,6 +166,23 @@ test('a token the server refuses is renewed without the owner noticing', async (
     '/api/v1/login',
     '/api/v1/me',
   ]);
+});
+
+test('in DevTools the sandbox stands in for WeChat: log in, consent, pay', async () => {
+  const url = process.env.SANDBOX_URL;
+  const { baseUrl, appid } = settings.current();
+  const stand = { url, appid: process.env.APPID, person: process.env.PHONE };
+  settings.use({ baseUrl, appid, showAlipay: true, sandbox: stand });
+  session.forget();
+  expect((await session.ensure()).bound).toBe(true);
+  expect(await platform.phoneCode({})).toMatch(/^e/);
+  const { items } = await owner.listAllBills();
+  const { templates } = await owner.getMe();
+  const tap = { ...payment(items.slice(0, 1)), templates };
+  const { outTradeNo } = await checkout.payByWechat(tap);
+  report.devtools = outTradeNo;
+  expect((await outcomeOf(outTradeNo)).paid).toBe(true);
+  settings.use({ baseUrl, appid, showAlipay: true, sandbox: null });
 });
 
 test('points, contacts, a promise, a question, an end to contact', async () => {

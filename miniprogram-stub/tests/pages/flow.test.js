@@ -133,8 +133,11 @@ test('only the chosen bill is paid, and its late fee is explained', async () => 
   expect(bills.text).toContain(
     '2026年1月31日至2026年2月22日,共23天:142.93元 × 0.5‰/日 × 23天 = 1.643695元',
   );
+  expect(bills.text.match(/✓/g)).toHaveLength(2);
   bills.tap(['.bill', 0], '.head');
   await bills.shows('微信支付 144.57 元');
+  expect(bills.find(['.bill', 0], '.box-on')).toBeUndefined();
+  expect(bills.find(['.bill', 1], '.box-on')).toBeDefined();
   bills.tap('.pay');
   await until(() => server.sent('POST', '/payments').length === 1);
   expect(server.sent('POST', '/payments')[0].body.bill_ids).toEqual(['102']);

@@ -139,6 +139,7 @@ test('promise: amount in fen, day, way; the reminder day is told', async () => {
   const promise = openPage('promise', { house: '11' });
   await promise.idle();
   expect(promise.data.amount).toBe('287.50');
+  expect(promise.data).toMatchObject({ firstDay: '2026-02-22', lastDay: '2026-04-23' });
   promise.fire('input', { value: '100.5' }, '.amount-input');
   promise.fire('change', { value: '2026-03-01' }, '.day-picker');
   promise.tap(['.way', 1]);

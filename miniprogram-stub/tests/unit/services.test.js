@@ -225,7 +225,11 @@ describe('settings', () => {
   }
 
   test('only DevTools may use the sandbox', () => {
-    expect(running('develop').sandbox).toEqual({ url: 'http://127.0.0.1:8090', person: '' });
+    expect(running('develop').sandbox).toEqual({
+      url: 'http://127.0.0.1:8090',
+      appid: '',
+      person: '',
+    });
     expect(running('trial').sandbox).toBeNull();
     expect(running('release').sandbox).toBeNull();
   });

@@ -59,6 +59,11 @@ test('pages reach the server through services/owner and services/checkout', () =
   expect(direct).toEqual([]);
 });
 
+test('WXML computes nothing: it cannot call functions', () => {
+  const calls = all('.wxml').filter((name) => /\{\{[^}]*[\w\]]\([^}]*\}\}/.test(read(name)));
+  expect(calls).toEqual([]);
+});
+
 test('everything to touch or look at has words for a screen reader', () => {
   const silent = [];
   all('.wxml').forEach((name) => {

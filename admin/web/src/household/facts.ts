@@ -39,7 +39,7 @@ export function overdueMax(bills: Bill[]): number {
 /** Why contact is refused now, with the time when it would be allowed; "" when it is allowed. */
 export function refusalText(permission: Permission, today?: string): string {
   if (permission.allowed) return ''
-  const reason = permission.reason_zh || zh.call.blocked
+  const reason = (permission.reason_zh || zh.call.blocked).replace(/。$/, '')
   if (!permission.next_at) return reason
   return `${reason}，${zh.worklist.nextAt(instantText(permission.next_at, today))}`
 }
