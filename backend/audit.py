@@ -22,7 +22,7 @@ GENESIS = "0" * 64
 
 
 class AuditEvent(db.Model):
-    """One act. `object` is 'table:id'; `detail` holds ids, amounts and reasons, no personal data."""
+    """One act. `object` is 'table:id'; `detail` holds ids, amounts, reasons; nothing personal."""
 
     __tablename__ = "audit_event"
     id: Mapped[Pk]
@@ -62,10 +62,14 @@ def record(
     company_id: int | None = None,
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Append one event to the running transaction. actor: 'steward:3', 'owner:9', 'system:relay'."""
+    """Append one event to the running transaction. actor: 'steward:3', 'system:relay'."""
     db.session.add(
         AuditEvent(
-            at=at, company_id=company_id, actor=actor, action=action, object=object,
+            at=at,
+            company_id=company_id,
+            actor=actor,
+            action=action,
+            object=object,
             detail=detail or {},
         )
     )
@@ -110,7 +114,7 @@ def seal_pending(*, limit: int = 5000) -> int:
 
 
 def verify_chain() -> dict[str, Any]:
-    """Recompute the chain; return {sealed, unsealed, bad_seq, bad_reason}. bad_seq None = intact."""
+    """Recompute the chain: {sealed, unsealed, bad_seq, bad_reason}; bad_seq None = sound."""
     prev, expected, sealed = GENESIS, 0, 0
     rows = db.session.execute(
         db.select(AuditSeal, AuditEvent)

@@ -53,10 +53,7 @@ def open_key(claim: Claim, now: datetime) -> IdempotencyKey | None:
     """
     values = {**_identity(claim), "body_hash": claim.body_hash, "created_at": now}
     done = db.session.execute(
-        insert(IdempotencyKey)
-        .values(values)
-        .on_conflict_do_nothing()
-        .returning(IdempotencyKey.key)
+        insert(IdempotencyKey).values(values).on_conflict_do_nothing().returning(IdempotencyKey.key)
     ).first()
     return None if done else _checked(claim)
 
@@ -84,9 +81,7 @@ def claim_key(claim: Claim, now: datetime) -> IdempotencyKey | None:
 
 def bind_key(claim: Claim, reference: str) -> None:
     """Tie the key to a number, in the transaction that creates the thing of that number."""
-    db.session.execute(
-        db.update(IdempotencyKey).where(*_this(claim)).values(reference=reference)
-    )
+    db.session.execute(db.update(IdempotencyKey).where(*_this(claim)).values(reference=reference))
 
 
 def reference_of(claim: Claim) -> str | None:
@@ -137,9 +132,7 @@ def _this(claim: Claim) -> tuple[Any, ...]:
 
 def _checked(claim: Claim) -> IdempotencyKey:
     row = db.session.scalar(
-        db.select(IdempotencyKey)
-        .where(*_this(claim))
-        .execution_options(populate_existing=True)
+        db.select(IdempotencyKey).where(*_this(claim)).execution_options(populate_existing=True)
     )
     if row is None:  # the twin rolled back between our insert and this look
         raise in_progress()

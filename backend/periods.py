@@ -142,9 +142,7 @@ def cycle_periods(
     return [Period(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
 
 
-def cycle_containing(
-    day: date, *, origin: date, cycle_months: int, anchor_day: int = 1
-) -> Period:
+def cycle_containing(day: date, *, origin: date, cycle_months: int, anchor_day: int = 1) -> Period:
     """Return the whole billing period in which `day` lies, cycles counted from `origin`.
 
     origin: any day of the first month of some cycle (e.g. the contract's start). The period is not

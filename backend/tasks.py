@@ -134,7 +134,8 @@ def fail(*, task_id: int, lease_no: int, error: str) -> bool:
         task_id, lease_no,
         """state = CASE WHEN tries >= :max THEN 'dead' ELSE 'ready' END, lease_until = NULL,
            last_error = :error,
-           not_before = :wire + make_interval(secs => (CAST(:backoff AS int[]))[least(tries, 5)])""",
+           not_before = :wire
+               + make_interval(secs => (CAST(:backoff AS int[]))[least(tries, 5)])""",
         error=error[:500], max=MAX_TRIES, backoff=list(_BACKOFF_SECONDS),
     )  # fmt: skip
 

@@ -101,7 +101,9 @@ def save(figures: list[Figure]) -> None:
 
 def table(figures: list[Figure]) -> str:
     """Return the figures as a table for the terminal."""
-    lines = [f"{'id':14} {'value':>12} {'unit':9} {'floor':>12} {'ratio':>7} {'goal':22} met  spread"]
+    lines = [
+        f"{'id':14} {'value':>12} {'unit':9} {'floor':>12} {'ratio':>7} {'goal':22} met  spread"
+    ]
     for f in figures:
         floor = "" if f.floor is None else f"{f.floor:,.1f}"
         ratio = "" if f.ratio is None else f"{f.ratio:.2f}"

@@ -95,9 +95,7 @@ def _tail(runs: dict[str, list[Outcome]]) -> Figure:
     )  # fmt: skip
 
 
-def _hand_over(
-    server: _Server, platform: notices.Platform, *, first: int, count: int
-) -> Outcome:
+def _hand_over(server: _Server, platform: notices.Platform, *, first: int, count: int) -> Outcome:
     """Send notices first … first + count and check that every one is acknowledged and stored."""
     requests = notices.requests(platform, path=_PATHS[server.kind], first=first, count=count)
     before = _stored(server)
@@ -137,9 +135,7 @@ def _prepare(here: Place, platform: notices.Platform) -> None:
         role = psycopg.conninfo.conninfo_to_dict(here.database.app_url)["user"]
         owner.execute(f"GRANT SELECT, INSERT ON bench_notice TO {role}")
         last = ROUNDS * NOTICES + WARM_UP
-        owner.execute(
-            ORDERS, {"merchant": MERCHANT, "amount": notices.AMOUNT_FEN, "last": last}
-        )
+        owner.execute(ORDERS, {"merchant": MERCHANT, "amount": notices.AMOUNT_FEN, "last": last})
         owner.commit()
         owner.autocommit = True
         owner.execute("VACUUM ANALYZE payment_order")

@@ -43,9 +43,7 @@ def place() -> Iterator[Place]:
     with _durable_postgres(), running_servers() as servers:
         port, sandbox_port = free_port(), free_port()
         empty = servers.database("template1")
-        values = product.environment(
-            empty, servers.redis_url, port=port, sandbox_port=sandbox_port
-        )
+        values = product.environment(empty, servers.redis_url, port=port, sandbox_port=sandbox_port)
         database = product.migrated_template(servers, values)
         environment = product.environment(
             database, servers.redis_url, port=port, sandbox_port=sandbox_port

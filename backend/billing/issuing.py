@@ -187,7 +187,7 @@ def _accounts(community_id: int) -> tuple[int, int, dict[Any, int]]:
 
 
 def unbillable(community_id: int, period_from: date, period_to: date) -> list[dict[str, str]]:
-    """Return houses that carry a fee but have nobody liable or no price in the period (at most 50)."""
+    """Return houses that carry a fee but have nobody liable or no price then (at most 50)."""
     standards = published_standards(community_id, period_from, period_to)
     rows = db.session.execute(
         COUNT_UNBILLABLE,
@@ -216,4 +216,3 @@ def sample_bills(run_id: int, limit: int = 5) -> list[dict[str, Any]]:
         }
         for r in rows
     ]
-

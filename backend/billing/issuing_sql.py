@@ -40,7 +40,8 @@ _PAIRS = """
 
 _BILLED = """
     EXISTS (SELECT 1 FROM bill b WHERE b.house_id = {h} AND b.fee_item_id = {f}
-            AND b.house_id > :after AND b.house_id <= :upto AND b.kind = 'regular' AND NOT b.reversed
+            AND b.house_id > :after AND b.house_id <= :upto
+            AND b.kind = 'regular' AND NOT b.reversed
             AND b.period_from < :pt AND b.period_to > :pf)
 """
 

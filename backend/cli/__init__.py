@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from flask import Flask
 
-from backend.cli import money, roster, running, setting_up
+from backend.cli import demo, money, roster, running, setting_up
 
 
 def register(app: Flask) -> None:
     """Add every command to `flask`."""
-    for module in (setting_up, roster, money, running):
+    for module in (setting_up, roster, money, running, demo):
         for command in module.COMMANDS:
             app.cli.add_command(command)

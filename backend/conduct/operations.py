@@ -37,9 +37,7 @@ def lock_person(party_id: int) -> None:
 
     NO KEY: a settlement that refers to the person while it waits for a house must not deadlock.
     """
-    db.session.execute(
-        text("SELECT 1 FROM party WHERE id = :p FOR NO KEY UPDATE"), {"p": party_id}
-    )
+    db.session.execute(text("SELECT 1 FROM party WHERE id = :p FOR NO KEY UPDATE"), {"p": party_id})
 
 
 def payment_doubt(bill_ids: Collection[int]) -> str | None:
@@ -54,7 +52,8 @@ def payment_doubt(bill_ids: Collection[int]) -> str | None:
             """
             SELECT
               EXISTS (SELECT 1 FROM inbox_pending ip JOIN payment_order o USING (out_trade_no)
-                      JOIN order_bill ob ON ob.order_id = o.id WHERE ob.bill_id = ANY(:ids)) AS inbox,
+                      JOIN order_bill ob ON ob.order_id = o.id
+                      WHERE ob.bill_id = ANY(:ids)) AS inbox,
               EXISTS (SELECT 1 FROM order_bill ob JOIN payment_order o ON o.id = ob.order_id
                       WHERE ob.bill_id = ANY(:ids)
                         AND (o.state IN ('created','pending','unknown','closing')

@@ -40,7 +40,7 @@ _PLAN = text(
 
 
 def plan_call_tasks(*, community_id: int, today: date, now: datetime) -> int:
-    """Put households whose current act is a call on the worklist; the ladder up to S25 (S25, S33)."""
+    """Put households whose current act is a call on the worklist (S25, S33)."""
     acts = [a for a in rules.CALENDAR if a.kind == "task" and a.event.startswith("call_")]
     return db.session.execute(
         _PLAN,

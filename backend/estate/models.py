@@ -1,4 +1,4 @@
-"""Who and what is managed: companies, communities, houses, persons, ownership and liability by date.
+"""Who and what is managed: companies, communities, houses, persons, and who owns and owes when.
 
 Several owners may hold a house at once (who may *see*); exactly one party is liable on any day
 (who is *billed and reminded*) — an exclusion constraint says so (S5, C12).
@@ -31,7 +31,7 @@ class Company(db.Model):
 
 
 class Payee(db.Model):
-    """An entity that receives money; an order has one, and its merchant account is its own (C55)."""
+    """An entity that receives money, with a merchant account of its own; one per order (C55)."""
 
     __tablename__ = "payee"
     __table_args__ = (UniqueConstraint("company_id", "name"),)

@@ -16,9 +16,7 @@ class WechatApp(db.Model):
     """A mini-program or official account; secret, token, aes_key and templates are encrypted."""
 
     __tablename__ = "wechat_app"
-    __table_args__ = (
-        CheckConstraint("kind IN ('miniprogram','official_account')", name="kind"),
-    )
+    __table_args__ = (CheckConstraint("kind IN ('miniprogram','official_account')", name="kind"),)
     id: Mapped[Pk]
     company_id: Mapped[int] = mapped_column(ForeignKey("company.id"))
     name: Mapped[Code] = mapped_column(unique=True)
@@ -91,9 +89,7 @@ class Steward(db.Model):
 
     __tablename__ = "steward"
     __table_args__ = (
-        CheckConstraint(
-            "role IN ('steward','lead','finance','manager','admin')", name="role"
-        ),
+        CheckConstraint("role IN ('steward','lead','finance','manager','admin')", name="role"),
     )
     id: Mapped[Pk]
     company_id: Mapped[int] = mapped_column(ForeignKey("company.id"))

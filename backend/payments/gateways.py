@@ -1,4 +1,4 @@
-"""From a merchant row to its provider: decrypts the account once and keeps one client per merchant."""
+"""From a merchant row to its provider: decrypted once, one client kept per merchant."""
 
 from __future__ import annotations
 

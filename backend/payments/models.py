@@ -160,9 +160,7 @@ class InboxOutcome(db.Model):
 
     __tablename__ = "inbox_outcome"
     __table_args__ = (
-        CheckConstraint(
-            "state IN ('settled','duplicate','ignored','quarantined')", name="state"
-        ),
+        CheckConstraint("state IN ('settled','duplicate','ignored','quarantined')", name="state"),
     )
     inbox_id: Mapped[int] = mapped_column(
         ForeignKey("inbox.id"), primary_key=True, autoincrement=False
@@ -183,9 +181,7 @@ class Refund(db.Model):
             "'abnormal','rejected')",
             name="state",
         ),
-        CheckConstraint(
-            "approved_by IS NULL OR approved_by <> requested_by", name="two_people"
-        ),
+        CheckConstraint("approved_by IS NULL OR approved_by <> requested_by", name="two_people"),
         Index(
             "ix_refund_query", "next_query_at", postgresql_where=text("next_query_at IS NOT NULL")
         ),

@@ -17,7 +17,7 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def new_out_trade_no(*, community_id: int, at: datetime) -> str:
-    """Return a number of ≤32 letters and digits that encodes the community: JQ7K0-like."""
+    """Return a number of ≤ 32 letters and digits that encodes the community."""
     digits, rest = "", community_id
     while rest:
         rest, digit = divmod(rest, 32)
@@ -27,7 +27,7 @@ def new_out_trade_no(*, community_id: int, at: datetime) -> str:
 
 
 def query_delay(age: timedelta) -> timedelta | None:
-    """Return when to ask again about an order of this age; None = stop (facts: 30 s, 2 min, 1 h)."""
+    """Return when to ask again about an order of this age; None = stop (30 s, 2 min, 1 h)."""
     if age < timedelta(minutes=15):
         return timedelta(seconds=30)
     if age < timedelta(hours=1):

@@ -24,7 +24,8 @@ class Message(db.Model):
     __tablename__ = "message"
     __table_args__ = (
         CheckConstraint(
-            "state IN ('planned','calling','accepted','delivered','failed','suppressed','in_doubt')",
+            "state IN ('planned','calling','accepted','delivered','failed','suppressed',"
+            "'in_doubt')",
             name="state",
         ),
         CheckConstraint(
@@ -104,7 +105,7 @@ class DeliveryReceipt(db.Model):
 
 
 class SmsAccount(db.Model):
-    """Credentials of an SMS vendor; config encrypted; receipts come to /notify/sms/<vendor>/<secret>."""
+    """An SMS vendor's credentials, encrypted; receipts come to /notify/sms/<vendor>/<secret>."""
 
     __tablename__ = "sms_account"
     id: Mapped[Pk]

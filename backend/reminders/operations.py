@@ -134,7 +134,7 @@ _PLAN = text(
         SELECT :community, house_id, party_id,
                CASE WHEN stage = 'S23' THEN 'bill' ELSE 'reminder' END, event, stage, window_key,
                'auto', 'M' || replace(gen_random_uuid()::text, '-', ''), :due_at,
-               (last_day + 1) AT TIME ZONE 'Asia/Shanghai'
+               CAST(last_day + 1 AS timestamp) AT TIME ZONE 'Asia/Shanghai'
         FROM grouped RETURNING id, house_id, party_id, event, stage),
     bound AS (
         INSERT INTO message_bill (message_id, bill_id, stage, window_key)
@@ -188,7 +188,7 @@ def plan_issue_notices(*, bill_run_id: int, due_at: datetime) -> int:
                                      window_key, channel, out_id, due_at, valid_until)
                 SELECT community_id, house_id, party_id, 'bill', 'bill_issued', 'S11',
                        'run:' || :run, 'auto', 'M' || replace(gen_random_uuid()::text, '-', ''),
-                       :due_at, (due + 1) AT TIME ZONE 'Asia/Shanghai'
+                       :due_at, CAST(due + 1 AS timestamp) AT TIME ZONE 'Asia/Shanghai'
                 FROM grouped g WHERE NOT EXISTS (
                     SELECT 1 FROM message m WHERE m.house_id = g.house_id
                       AND m.party_id = g.party_id AND m.event = 'bill_issued'

@@ -71,4 +71,3 @@ def list_exceptions(
         for row in shown
     ]
     return {"items": items, "next_cursor": next_cursor}
-

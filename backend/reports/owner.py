@@ -243,4 +243,3 @@ def company_card(company_id: int, community_ids: Collection[int]) -> dict[str, s
         .limit(1)
     )
     return {"name": company.name, "hotline": own or company.hotline}
-

@@ -64,9 +64,7 @@ _RUNS = """
 """
 
 
-def list_bill_runs(
-    scope: Scope, *, cursor: str | None = None, limit: int = PAGE
-) -> dict[str, Any]:
+def list_bill_runs(scope: Scope, *, cursor: str | None = None, limit: int = PAGE) -> dict[str, Any]:
     """Return {items, next_cursor} of the company's bill runs. One query. Raises `bad_cursor`."""
     after = decode(cursor, big) or _LAST
     rows = db.session.execute(

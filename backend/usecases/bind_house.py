@@ -54,9 +54,7 @@ def bind_by_name(
         code = normalise_house_code(house_code)
     except ValueError:
         raise not_matched() from None
-    houses = queries.houses_by_code(
-        company_id=company_id, code=code, community_code=community_code
-    )
+    houses = queries.houses_by_code(company_id=company_id, code=code, community_code=community_code)
     if not 0 < len(houses) <= MAX_CANDIDATES:
         raise not_matched()
     with transaction():
@@ -77,9 +75,7 @@ def _bind(
     if not pairs:
         raise not_matched()
     with transaction():
-        operations.bind(
-            account_id=account_id, pairs=pairs, bound_by=bound_by, now=clock.wire_now()
-        )
+        operations.bind(account_id=account_id, pairs=pairs, bound_by=bound_by, now=clock.wire_now())
         bind_key(f"bound:{account_id}")
         _note(account_id, company_id, f"bound_by_{bound_by}", sorted({h for h, _ in pairs}))
 

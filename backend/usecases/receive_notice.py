@@ -8,15 +8,12 @@ number we do not know stays pending for a while and is then quarantined (design 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-
-from sqlalchemy import text
 
 from backend import clock
-from backend.db import db, transaction
-from backend.payments import gateways, operations
+from backend.db import transaction
+from backend.payments import inbox, operations
 from backend.payments.checks import mismatch
-from backend.payments.providers.base import Answer, BadNotice, Notice, Provider
+from backend.payments.providers.base import Answer, BadNotice, Notice
 from backend.telemetry import NOTICES, log
 
 _KEPT_HEADERS = (
@@ -34,58 +31,66 @@ def receive_notice(
     """Return the platform's expected answer (status, content type, body).
 
     Bad signature, age, serial, probe: refused by the provider's code and nothing is stored.
+    What this process remembers of the merchant is tried first; if the keys do not fit, or are
+    no longer the merchant's when the notice is stored, they are looked up and tried once more.
     """
-    merchant = gateways.merchant_named(merchant_name, channel)
-    if merchant is None:
+    known = inbox.remembered(merchant_name, channel)
+    if known and (answer := _take(known, headers, raw, is_fresh=False)):
+        return answer
+    known = inbox.look_up(merchant_name, channel)
+    if known is None:
         return 404, "text/plain; charset=utf-8", b"fail"
-    provider = gateways.provider_of(merchant)
-    now = clock.wire_now()
+    return _take(known, headers, raw, is_fresh=True) or known.provider.nack()
+
+
+def _take(
+    addressee: inbox.Addressee, headers: Mapping[str, str], raw: bytes, *, is_fresh: bool
+) -> Answer | None:
+    """Return the answer; None when the merchant's configuration has to be looked up again."""
+    provider, now = addressee.provider, clock.wire_now()
     try:
         notice = provider.parse_notice(headers, raw, now)
     except BadNotice as bad:
-        NOTICES.labels(channel, bad.reason).inc()
-        level = log.info if bad.reason == "probe" else log.warning
-        level("notice_refused", channel=channel, merchant=merchant_name, reason=bad.reason)
-        return provider.nack(bad)
+        return _refuse(addressee, bad) if is_fresh else None
     with transaction():
-        problem = _store(provider, notice, headers, raw, now)
-    NOTICES.labels(channel, "mismatch" if problem else "stored").inc()
+        stored = inbox.store(
+            addressee=addressee,
+            notice=notice,
+            headers={k: headers.get(k, "") for k in _KEPT_HEADERS},
+            parsed=parsed_form(notice),
+            raw=raw,
+            at=now,
+        )
+        problem = stored and _problem(addressee, notice, stored)
+        if problem and stored.inbox_id:
+            operations.judge(inbox_id=stored.inbox_id, state="quarantined", reason=problem, at=now)
+    if stored is None:
+        return None
+    NOTICES.labels(provider.channel, "mismatch" if problem else "stored").inc()
     if problem:
-        log.error("notice_quarantined", channel=channel, reason=problem)
+        log.error("notice_quarantined", channel=provider.channel, reason=problem)
         return provider.nack()
     return provider.ack()
 
 
-def _store(
-    provider: Provider, notice: Notice, headers: Mapping[str, str], raw: bytes, now: datetime
-) -> str | None:
-    merchant = provider.merchant
-    order = db.session.execute(
-        text(
-            "SELECT out_trade_no, amount_fen, merchant_id FROM payment_order WHERE out_trade_no=:n"
-        ),
-        {"n": notice.out_trade_no or ""},
-    ).first()
-    problem = order and mismatch(
+def _refuse(addressee: inbox.Addressee, bad: BadNotice) -> Answer:
+    channel = addressee.provider.channel
+    NOTICES.labels(channel, bad.reason).inc()
+    level = log.info if bad.reason == "probe" else log.warning
+    level("notice_refused", channel=channel, merchant=addressee.name, reason=bad.reason)
+    return addressee.provider.nack(bad)
+
+
+def _problem(addressee: inbox.Addressee, notice: Notice, stored: inbox.Stored) -> str | None:
+    """Return why a notice does not fit its order; an unknown number is nobody's mistake yet."""
+    if stored.order_amount_fen is None:
+        return None
+    return mismatch(
         notice,
-        amount_fen=order.amount_fen,
-        same_merchant=order.merchant_id == merchant.id,
-        account=merchant.config,
+        amount_fen=stored.order_amount_fen,
+        same_merchant=stored.order_merchant_id == addressee.merchant_id,
+        account=addressee.provider.merchant.config,
     )
-    inbox_id = operations.store_notice(
-        channel=merchant.channel,
-        merchant_id=merchant.id,
-        event_key=notice.event_key,
-        kind=notice.kind,
-        out_trade_no=notice.out_trade_no or "",
-        raw=raw,
-        headers={k: headers.get(k, "") for k in _KEPT_HEADERS},
-        parsed=parsed_form(notice),
-        at=now,
-    )
-    if problem and inbox_id:
-        operations.judge(inbox_id=inbox_id, state="quarantined", reason=problem, at=now)
-    return problem or None
 
 
 def parsed_form(notice: Notice) -> dict[str, object]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.exc import OperationalError
@@ -18,12 +17,10 @@ from backend import clock
 from backend.db import db, transaction
 from backend.estate.models import Community
 from backend.reminders import rules
+from backend.reminders.channels.sms_report import SmsReceipt
 from backend.reminders.models import DeliveryReceipt, Message
 from backend.telemetry import MESSAGES, log
 from backend.usecases.message_outcomes import next_channel
-
-if TYPE_CHECKING:
-    from backend.reminders.channels.sms import SmsReceipt
 
 OPEN = ("accepted", "in_doubt")
 VENDOR_OF = {rules.SMS: "aliyun", rules.TEMPLATE: "wechat", rules.SUBSCRIBE: "wechat"}

@@ -26,6 +26,4 @@ def record_visit(*, scope: Scope, second_steward_id: int, contact: ContactInput)
     )
     if colleague is None:
         raise NotFound("同行人员")
-    return record(
-        scope=scope, kind="visit", contact=contact, second_steward_id=second_steward_id
-    )
+    return record(scope=scope, kind="visit", contact=contact, second_steward_id=second_steward_id)

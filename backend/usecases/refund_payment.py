@@ -114,9 +114,9 @@ def _earlier(order: PaymentOrder) -> tuple[int, int]:
     """Return (fen already on its way back, number of refunds so far) of an order."""
     row = db.session.execute(
         db.select(
-            func.coalesce(
-                func.sum(Refund.amount_fen).filter(Refund.state.not_in(_GONE)), 0
-            ).label("fen"),
+            func.coalesce(func.sum(Refund.amount_fen).filter(Refund.state.not_in(_GONE)), 0).label(
+                "fen"
+            ),
             func.count().label("count"),
         ).where(Refund.order_id == order.id)
     ).one()

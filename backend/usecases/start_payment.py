@@ -218,6 +218,8 @@ def _prepay(out_trade_no: str, payer: Payer, public_base_url: str) -> dict[str, 
     )
     if order.prepay is not None or order.state not in LIVE:
         return _answer(order)
+    if order.state == "closing":  # the platform refused this number before: it is being closed
+        raise _refused("")
     merchant = db.session.get_one(Merchant, order.merchant_id)
     provider = gateways.provider_of(merchant)
     request = PrepayRequest(
@@ -263,9 +265,13 @@ def _prepay_refusal(error: ProviderError) -> Refusal:
             http=503,
             what_to_do="请稍后重试,系统不会重复收费。",
         )
+    return _refused(f" ({error.code})")
+
+
+def _refused(detail: str) -> Refusal:
     return Refusal(
         "platform_refused",
-        message=f"the platform refused ({error.code})",
+        message=f"the platform refused{detail}",
         message_zh="支付平台拒绝了本次下单。",
         http=502,
         what_to_do="请换一种支付方式,或联系物业服务中心。",

@@ -204,3 +204,21 @@ def test_a_paid_order_of_a_bill_is_not_opened_again(client, sandbox, estate, app
     status, refusal = owner.post("/payments", body)
     assert (status, refusal["code"]) == (409, "nothing_to_pay")
     assert counts("payment_order") == {"payment_order": 1}
+
+
+def test_a_refusal_of_the_platform_closes_the_order_and_a_new_key_opens_another(
+    sandbox, estate, apps, owner
+):
+    bill_id = str(make_bill(estate, estate.homes[0]))
+    make_merchant(estate, sandbox, app=apps.mini["name"])
+    body = {"bill_ids": [bill_id], "channel": "wechatpay", "method": "jsapi"}
+    sandbox.post(
+        "/_sandbox/faults", where="wechatpay.prepay", kind="code", code="NO_AUTH", count=1
+    )
+    key = new_key()
+    for _ in range(2):
+        status, refusal = owner.post("/payments", body, key=key)
+        assert (status, refusal["code"]) == (502, "platform_refused")
+    assert scalar("SELECT state FROM payment_order") == "closing"
+    assert owner.ok_post("/payments", body)["params"]["paySign"]
+    assert counts("payment_order") == {"payment_order": 2}

@@ -10,22 +10,13 @@ import re
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
-from backend.db import db
-from tests.browser.conftest import IPHONE, SUM
+from tests.browser.conftest import IPHONE, SUM, count
 from tests.factories.estate import PASSWORD
 from tests.support import pictures
 from tests.support.wait import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-
-def scalar(sql: str, **values: Any) -> Any:
-    try:
-        return db.session.scalar(text(sql), values)
-    finally:
-        db.session.rollback()
 
 
 def log_in(page: Any, base: str, staff: Any) -> None:
@@ -60,7 +51,9 @@ def confirm_at_cashier(page: Any, brand: str) -> None:
 
 
 @pytest.mark.covers("S12", "S15", "S31", "S34", "S67", "C27", "C71")
-def test_owner_pays_on_the_phone_and_the_steward_sees_it(town, sandbox, live_server, phone, browser):
+def test_owner_pays_on_the_phone_and_the_steward_sees_it(
+    town, sandbox, live_server, phone, browser
+):
     first, second = town.estate.homes[:2]
     steward, owner = phone(), phone()
 
@@ -98,7 +91,7 @@ def test_owner_pays_on_the_phone_and_the_steward_sees_it(town, sandbox, live_ser
     assert [i.get_attribute("data-house") for i in items.all()] == [second.house_code]
 
     record_promise(steward, second)
-    assert scalar("SELECT count(*) FROM steward_task WHERE state = 'open'") == 0
+    assert count("steward_task WHERE state = 'open'") == 0
     assert steward.problems == owner.problems == []
     pictures.side_by_side(
         browser,
@@ -131,7 +124,7 @@ def record_promise(steward: Any, home: Any) -> None:
     promise.wait_for()
     assert SUM in promise.inner_text()
     pictures.take(steward, "steward-promise")
-    assert scalar("SELECT count(*) FROM promise WHERE state = 'open' AND day = '2026-12-01'") == 1
+    assert count("promise WHERE state = 'open' AND day = '2026-12-01'") == 1
 
 
 @pytest.mark.covers("S12", "S14")

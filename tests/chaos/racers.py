@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--sandbox", default="")
     parser.add_argument("--callback", default="http://127.0.0.1:9")
+    parser.add_argument("--tries", type=int, default=5)
     parser.add_argument("--without-lock", action="store_true")
     asked = parser.parse_args()
 
@@ -105,7 +106,8 @@ def _pay(
     if not hasattr(link, "session"):
         link.session = requests.Session()
         link.session.trust_env = False
-    for _ in range(5):
+    for attempt in range(asked.tries):
+        time.sleep(min(1.0, 0.25 * attempt))
         number = _open(app, asked, one)
         if number is not None:
             answer = link.session.post(

@@ -62,7 +62,7 @@ def test_nobody_who_has_paid_is_written_to(ctx, sandbox, live_server, product_en
     assert result.paid == RACES
     assert result.wrongful == 0
     assert result.messages > RACES * 0.15, "the senders hardly raced"
-    assert result.close > RACES * 0.1, "payments and messages hardly met"
+    assert result.close > RACES * 0.03, "payments and messages hardly met"
     check_books(sandbox)
 
 
@@ -126,12 +126,12 @@ class Field:
             if number == SETTLED_BATCHES:
                 end(self.money)
             self._release(town, town.households[start : start + BATCH], dice)
-            wait_for(lambda: _waiting() < BATCH // 4, 120, what="the senders", every=0.1)
+            wait_for(lambda: _waiting() < BATCH // 4, 120, what="the senders", every=0.2)
             self._keep_pace()
         for process in self.payers:
             for _ in starts:
                 hear(process)
-        wait_for(lambda: _waiting() == 0, 120, what="the last messages", every=0.1)
+        wait_for(lambda: _waiting() == 0, 120, what="the last messages", every=0.2)
 
     def _release(self, town: Town, households: list[Household], dice: random.Random) -> None:
         plan_messages(town, households, valid_seconds=VALID_SECONDS)

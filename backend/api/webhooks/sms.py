@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify, request
 
 from backend.db import db
+from backend.reminders.channels.sms_report import parse_sms_report
 from backend.reminders.models import SmsAccount
 from backend.telemetry import log
 from backend.usecases.record_receipts import record_receipts, sms_receipt
@@ -18,8 +19,6 @@ blp = Blueprint("notify_sms", __name__)
 @policy("public")
 def notify(vendor: str, secret: str) -> Response | tuple[Response, int]:
     """Store the receipts and say so within the vendor's 700 ms."""
-    from backend.reminders.channels.sms import parse_sms_report  # loads the vendor's library
-
     raw = request.get_data(cache=False)
     account = db.session.scalar(
         db.select(SmsAccount).where(

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from alibabacloud_dysmsapi20170525 import models
 from alibabacloud_dysmsapi20170525.client import Client
@@ -31,8 +29,10 @@ from backend.reminders.channels.base import (
     VendorTemplate,
     Verdict,
 )
+from backend.reminders.channels.sms_report import SmsReceipt, parse_sms_report
 
-_CHINA = ZoneInfo("Asia/Shanghai")
+__all__ = ["SmsChannel", "SmsReceipt", "parse_sms_report"]
+
 _PAGE = 50
 _MAX_PAGES = 3
 _PARAM_LIMIT = 35  # characters per variable (Aliyun template rules)
@@ -70,22 +70,6 @@ _CODES: dict[str, Verdict] = {
     "InvalidTimeStamp.Expired": Verdict("refused", "stop", "服务器时间不准,请校时。"),
     "Forbidden.RAM": Verdict("refused", "stop", "短信子账号没有权限。"),
 }
-
-
-@dataclass(frozen=True)
-class SmsReceipt:
-    """One line of a SmsReport push. Match on out_id, or on (vendor_id, phone).
-
-    key: the same for a repeated push of the same receipt.
-    """
-
-    key: str
-    out_id: str | None
-    vendor_id: str
-    phone: str
-    delivered: bool
-    code: str
-    at: datetime | None
 
 
 class SmsChannel(Channel):
@@ -173,39 +157,6 @@ class SmsChannel(Channel):
                     return _status(row)
             if len(rows) < _PAGE:
                 return None
-        return None
-
-
-def parse_sms_report(body: bytes) -> list[SmsReceipt]:
-    """Read an Aliyun SmsReport push: a JSON array of receipts.
-
-    Raises ValueError when it is not one; the address's secret is checked by the caller, the push
-    carries no signature. Answer 200 `{"code":0,"msg":"成功"}` within 700 ms, after storing.
-    """
-    rows = json.loads(body)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError("SmsReport must be an array of objects")
-    return [_receipt(row) for row in rows]
-
-
-def _receipt(row: dict[str, Any]) -> SmsReceipt:
-    biz_id, phone = str(row.get("biz_id") or ""), str(row.get("phone_number") or "")
-    out_id = str(row.get("out_id") or "") or None
-    return SmsReceipt(
-        key=f"{biz_id}:{out_id or phone}",
-        out_id=out_id,
-        vendor_id=biz_id,
-        phone=phone,
-        delivered=row.get("success") in (True, "true"),
-        code=str(row.get("err_code") or ""),
-        at=_instant(row.get("report_time")),
-    )
-
-
-def _instant(text: Any) -> datetime | None:
-    try:
-        return datetime.strptime(str(text), "%Y-%m-%d %H:%M:%S").replace(tzinfo=_CHINA)
-    except ValueError:
         return None
 
 
