@@ -20,6 +20,10 @@ migrate = Migrate(directory="migrations", compare_type=True)
 def create_app(settings: config.Settings | None = None) -> Flask:
     """Build the application. Raises config.UnsafeConfiguration (config.load, web.production)."""
     settings = settings or config.load()
+    if not settings.database_url:
+        raise config.UnsafeConfiguration(
+            "DATABASE_URL is not set: run `make run` once (it writes var/env), or set it."
+        )
     app = Flask("backend", static_folder=None)
     app.json.ensure_ascii = False
     app.config.update(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from base64 import b64decode
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from environs import Env
@@ -70,6 +72,19 @@ def load(env: Env | None = None) -> Settings:
     )
     refuse_unsafe(settings)
     return settings
+
+
+def read_kept_files(root: Path) -> None:
+    """Take what `.env` and `var/env` (written by `make run`) say, unless DATABASE_URL is given.
+
+    So that `flask run-due` in a shell beside a running `make run` just works. Variables that are
+    set already win; a server process always has DATABASE_URL and reads no file.
+    """
+    if "DATABASE_URL" in os.environ:
+        return
+    for file in (root / ".env", root / "var" / "env"):
+        if file.is_file():
+            Env.read_env(str(file), override=False)
 
 
 def _psycopg(url: str) -> str:

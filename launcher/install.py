@@ -166,8 +166,15 @@ def need_node() -> None:
 
 
 def _npm(folder: Path, *arguments: str) -> None:
+    """Run npm; what it says is shown only when it fails."""
     quiet = {**os.environ, "NPM_CONFIG_UPDATE_NOTIFIER": "false"}
-    subprocess.run(["npm", *arguments], cwd=folder, env=quiet, check=True)
+    command = ["npm", *arguments]
+    ran = subprocess.run(
+        command, cwd=folder, env=quiet, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    if ran.returncode:
+        warn(ran.stdout.decode(errors="replace"))
+        raise subprocess.CalledProcessError(ran.returncode, command)
 
 
 def _digest(files: Iterable[Path], *more: str) -> str:

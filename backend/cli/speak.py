@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from unicodedata import east_asian_width
 
 import click
+import structlog
+from flask import current_app
 
 from backend.clock import SHANGHAI
 from backend.errors import Refusal
@@ -28,7 +32,8 @@ def refusing(command: F) -> F:
     @functools.wraps(command)
     def run(*args: Any, **options: Any) -> Any:
         try:
-            return command(*args, **options)
+            with _quiet():
+                return command(*args, **options)
         except Refusal as no:
             todo = f" → {no.what_to_do}" if no.what_to_do else ""
             click.echo(f"✗ {no.message_zh}{todo}\n  {no.code}: {no.message}", err=True)
@@ -37,6 +42,19 @@ def refusing(command: F) -> F:
         sys.exit(1)
 
     return run  # type: ignore[return-value]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep log lines below WARNING out of a command's answer; LOG_LEVEL=DEBUG shows all."""
+    before = structlog.get_config()["wrapper_class"]
+    if current_app.config["SETTINGS"].log_level.upper() != "DEBUG":
+        quiet = structlog.make_filtering_bound_logger(logging.WARNING)
+        structlog.configure(wrapper_class=quiet)
+    try:
+        yield
+    finally:
+        structlog.configure(wrapper_class=before)
 
 
 def done(chinese: str, english: str = "") -> None:

@@ -28,6 +28,19 @@ def account_for(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:who, 727003))"),
         {"who": f"{company_id}:{unionid or appid + openid}"},
     )
+    account = _find_or_make(company_id, appid, openid, unionid, now)
+    db.session.execute(
+        pg_insert(OwnerOpenid)
+        .values(appid=appid, openid=openid, account_id=account.id)
+        .on_conflict_do_nothing()
+    )
+    db.session.flush()
+    return account
+
+
+def _find_or_make(
+    company_id: int, appid: str, openid: str, unionid: str | None, now: datetime
+) -> OwnerAccount:
     known = db.session.scalar(
         db.select(OwnerAccount)
         .join(OwnerOpenid, OwnerOpenid.account_id == OwnerAccount.id)
@@ -48,12 +61,6 @@ def account_for(
             account.unionid = unionid
         elif _absorb(account, joined):
             account.unionid = unionid
-    db.session.execute(
-        pg_insert(OwnerOpenid)
-        .values(appid=appid, openid=openid, account_id=account.id)
-        .on_conflict_do_nothing()
-    )
-    db.session.flush()
     return account
 
 

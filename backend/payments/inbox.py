@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
-
 from backend.db import db
 from backend.payments import gateways
 from backend.payments.providers.base import Notice, Provider
@@ -47,22 +45,20 @@ class Stored:
 _known: dict[tuple[str, str], Addressee] = {}
 _lock = threading.Lock()
 
-_STORE = text(
-    """
+_STORE = """
     WITH addressee AS (
-        SELECT id FROM merchant WHERE id = :merchant AND name = :name
-           AND substring(config_enc FROM 1 FOR :mark_bytes) = :mark),
+        SELECT id FROM merchant WHERE id = %(merchant)s AND name = %(name)s
+           AND substring(config_enc FROM 1 FOR %(mark_bytes)s) = %(mark)s),
     kept AS (
         INSERT INTO inbox (channel, merchant_id, event_key, kind, out_trade_no, raw, headers,
                            parsed, received_at)
-        SELECT :channel, a.id, :event_key, :kind, :number, :raw, CAST(:headers AS jsonb),
-               CAST(:parsed AS jsonb), :at
+        SELECT %(channel)s, a.id, %(event_key)s, %(kind)s, %(number)s, %(raw)s,
+               CAST(%(headers)s AS jsonb), CAST(%(parsed)s AS jsonb), %(at)s
         FROM addressee a ON CONFLICT DO NOTHING RETURNING id)
-    SELECT a.id AS addressee, kept.id AS inbox_id, o.amount_fen, o.merchant_id
+    SELECT kept.id, o.amount_fen, o.merchant_id
     FROM addressee a LEFT JOIN kept ON true
-    LEFT JOIN payment_order o ON o.out_trade_no = :number
-    """
-)
+    LEFT JOIN payment_order o ON o.out_trade_no = %(number)s
+"""
 
 
 def remembered(name: str, channel: str) -> Addressee | None:
@@ -100,21 +96,22 @@ def store(
     None, and nothing stored: the merchant's configuration is no longer the one the notice was
     verified with.
     """
-    row = db.session.execute(
-        _STORE,
-        {
-            "merchant": addressee.merchant_id,
-            "name": addressee.name,
-            "mark": addressee.mark,
-            "mark_bytes": MARK_BYTES,
-            "channel": addressee.provider.channel,
-            "event_key": notice.event_key,
-            "kind": notice.kind,
-            "number": notice.out_trade_no or "",
-            "raw": raw,
-            "headers": json.dumps(headers),
-            "parsed": json.dumps(parsed),
-            "at": at,
-        },
-    ).first()
-    return Stored(row.inbox_id, row.amount_fen, row.merchant_id) if row else None
+    values = {
+        "merchant": addressee.merchant_id,
+        "name": addressee.name,
+        "mark": addressee.mark,
+        "mark_bytes": MARK_BYTES,
+        "channel": addressee.provider.channel,
+        "event_key": notice.event_key,
+        "kind": notice.kind,
+        "number": notice.out_trade_no or "",
+        "raw": raw,
+        "headers": json.dumps(headers),
+        "parsed": json.dumps(parsed),
+        "at": at,
+    }
+    driver = db.session.connection().connection.driver_connection
+    with driver.pipeline():  # BEGIN and the statement travel together
+        cursor = driver.execute(_STORE, values, binary=True)
+    row = cursor.fetchone()
+    return Stored(*row) if row else None

@@ -173,7 +173,10 @@ def plan_reminders(*, community_id: int, today: date, due_at: datetime) -> int:
 
 
 def plan_issue_notices(*, bill_run_id: int, due_at: datetime) -> int:
-    """Plan 'your bill is out' for every household of a run that owes something (S11)."""
+    """Plan 'your bill is out' for every household of a run that owes something (S11).
+
+    A run whose due day is over gets none: the overdue acts have taken over (design 4.9).
+    """
     db.session.execute(_BULK_PLAN)
     return db.session.execute(
         text(
@@ -189,7 +192,9 @@ def plan_issue_notices(*, bill_run_id: int, due_at: datetime) -> int:
                 SELECT community_id, house_id, party_id, 'bill', 'bill_issued', 'S11',
                        'run:' || :run, 'auto', 'M' || replace(gen_random_uuid()::text, '-', ''),
                        :due_at, CAST(due + 1 AS timestamp) AT TIME ZONE 'Asia/Shanghai'
-                FROM grouped g WHERE NOT EXISTS (
+                FROM grouped g
+                WHERE CAST(due + 1 AS timestamp) AT TIME ZONE 'Asia/Shanghai' > :due_at
+                  AND NOT EXISTS (
                     SELECT 1 FROM message m WHERE m.house_id = g.house_id
                       AND m.party_id = g.party_id AND m.event = 'bill_issued'
                       AND m.window_key = 'run:' || :run)

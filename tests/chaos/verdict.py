@@ -91,7 +91,7 @@ def _count(sql: str) -> int:
 
 
 def _lost(paid: dict[str, Any], journals: Counter[str], place: Place, result: Result) -> int:
-    """Payments nobody booked, acknowledged callbacks that are not there, messages without an end."""
+    """Payments nobody booked, acknowledged callbacks that are gone, messages we know nothing of."""
     kept = {
         row.out_trade_no
         for row in db.session.execute(text("SELECT DISTINCT out_trade_no FROM check_v1.inbox"))
@@ -120,7 +120,7 @@ def _doubled(place: Place, journals: Counter[str]) -> int:
     """By the platform's log, by our number, by (bill, stage, window), and money booked twice."""
     twice = place.sandbox.get("/_sandbox/book/duplicates")
     live = _count(
-        "SELECT count(*) FROM (SELECT bill_id, stage, window_key FROM message_bill mb "
+        "SELECT count(*) FROM (SELECT mb.bill_id, mb.stage, mb.window_key FROM message_bill mb "
         "JOIN message m ON m.id = mb.message_id WHERE m.state IN "
         "('accepted','delivered','in_doubt') GROUP BY 1, 2, 3 HAVING count(*) > 1) s"
     )

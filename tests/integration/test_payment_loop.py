@@ -23,9 +23,9 @@ from tests.factories.estate import (
     Estate,
     make_bill,
     make_estate,
-    make_merchant,
     set_business_now,
 )
+from tests.factories.estate import make_merchant as open_merchant
 
 BASE = "http://127.0.0.1:9"  # callbacks go nowhere: each test hands them over itself
 
@@ -35,6 +35,12 @@ def estate(ctx, sandbox) -> Estate:
     sandbox.reset()
     sandbox.post("/_sandbox/apps", kind="miniprogram", name="loop-mini")
     return make_estate()
+
+
+def make_merchant(estate: Estate, sandbox, channel: str = "wechatpay") -> str:
+    """A merchant account tied to this file's app: the sandbox keeps accounts between tests."""
+    tied = {"app": "loop-mini"} if channel == "wechatpay" else {}
+    return open_merchant(estate, sandbox, channel=channel, **tied)
 
 
 def person(sandbox) -> dict:

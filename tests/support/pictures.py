@@ -12,6 +12,7 @@ from typing import Any
 
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 LIMIT = 300_000
+_taken: dict[str, bytes] = {}
 _SHEET = """
 <html><body style="margin:0;background:#eef1f5;font-family:sans-serif">
 <div id="sheet" style="display:inline-flex;gap:28px;padding:28px 32px">{figures}</div></body></html>
@@ -29,20 +30,20 @@ def wanted() -> bool:
     return os.environ.get("JIAOQING_PICTURES") == "1"
 
 
-def take(page: Any, name: str) -> None:
-    """Keep what the page shows now as docs/pictures/<name>.png."""
+def take(page: Any, name: str, *, keep: bool = False) -> None:
+    """Remember what the page shows now; keep: as docs/pictures/<name>.png too."""
     if wanted():
-        _keep(name, page.screenshot(animations="disabled"))
+        _taken[name] = page.screenshot(animations="disabled")
+        if keep:
+            _keep(name, _taken[name])
 
 
 def side_by_side(browser: Any, name: str, parts: dict[str, str]) -> None:
-    """Put pictures of a phone next to each other. parts: {picture: caption}."""
+    """Keep pictures of a phone next to each other as one. parts: {taken: caption}."""
     if not wanted():
         return
     figures = "".join(
-        _FIGURE.format(
-            data=base64.b64encode((PICTURES / f"{part}.png").read_bytes()).decode(), title=title
-        )
+        _FIGURE.format(data=base64.b64encode(_taken[part]).decode(), title=title)
         for part, title in parts.items()
     )
     page = browser.new_page(viewport={"width": 1500, "height": 800})
