@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from importlib import import_module
-from importlib.util import find_spec
 
 from flask import Flask
 from flask_migrate import Migrate
 from sqlalchemy import text
 
-from backend import clock, config, schema, web  # noqa: F401  (schema completes the metadata)
+from admin import api as admin_api
+from backend import api as owner_api
+from backend import cli, clock, config, h5, schema, web  # noqa: F401  (schema: all tables)
+from backend.api import webhooks
 from backend.db import db, engine_options
 from backend.web.production import refuse_unsafe_database
 
@@ -46,15 +47,11 @@ def _wire_faces(app: Flask) -> None:
     owner = web.make_api(app, prefix="OWNER", title="缴清 · 业主接口", url="/api/v1")
     admin = web.make_api(app, prefix="ADMIN", title="缴清 · 管理接口", url="/admin/api/v1")
     web.init_app(app)
-    for module, target in (
-        ("backend.api", owner),
-        ("admin.api", admin),
-        ("backend.api.webhooks", app),
-        ("backend.h5", app),
-        ("backend.cli", app),
-    ):
-        if find_spec(module) is not None and hasattr(face := import_module(module), "register"):
-            face.register(target)
+    owner_api.register(owner)
+    admin_api.register(admin)
+    webhooks.register(app)
+    h5.register(app)
+    cli.register(app)
 
 
 def _wire_clock(app: Flask, settings: config.Settings) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from flask import (
     Blueprint,
     Response,
+    current_app,
     jsonify,
     redirect,
     render_template,
@@ -89,6 +90,7 @@ def pay() -> Any:
         code=code,
         order=payment_view(order),
         svg=params.get("qr_svg", ""),
+        content="" if current_app.config["SETTINGS"].is_production else params.get("qr_code", ""),
         channel=channel,
         in_wechat=views.inside_wechat(_agent()),
         link=_link(code),

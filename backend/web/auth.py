@@ -13,7 +13,8 @@ from functools import wraps
 from typing import Any, TypeVar
 
 import structlog
-from flask import Flask, current_app, g, request
+from flask import Flask, Request, Response, current_app, g, request
+from flask.sessions import SessionInterface, SessionMixin
 
 from backend import clock
 from backend.errors import Refusal
@@ -81,8 +82,19 @@ def current_steward() -> StewardOnDuty:
     return g.steward
 
 
+class _NoSession(SessionInterface):
+    """Callers are known by the token they send; no cookie is read or set by any view."""
+
+    def open_session(self, app: Flask, request: Request) -> None:
+        """Nothing to open: writing to `flask.session` raises."""
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Nothing to save."""
+
+
 def init_app(app: Flask) -> None:
     """Refuse to serve a view without a policy, so that forgetting one is never an open door."""
+    app.session_interface = _NoSession()
 
     @app.before_request
     def deny_by_default() -> None:

@@ -35,6 +35,12 @@ def body_limit(size: int) -> Callable[[View], View]:
     return decorate
 
 
+@limiter.request_filter
+def _is_callback() -> bool:
+    """Platforms are admitted by signature and come in hundreds a second: nothing to count."""
+    return request.path.startswith("/notify/")
+
+
 def init_app(app: Flask) -> None:
     """Wire the limiter and the body cap; trust one proxy in production (docs/operations.md)."""
     settings = app.config["SETTINGS"]

@@ -79,16 +79,18 @@ def init_app(app: Flask) -> None:
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
     app.after_request(_end)
-    secure = app.config["SETTINGS"].is_production
+    wanted = dict(_HEADERS)
+    if app.config["SETTINGS"].is_production:
+        wanted["Strict-Transport-Security"] = "max-age=31536000"
 
     @app.after_request
     def protect(response: Response) -> Response:
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
-        if secure:
-            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-        if response.mimetype == "application/json":
-            response.headers.setdefault("Cache-Control", "no-store")
+        given = {name.lower() for name, _ in response.headers}
+        for name, value in wanted.items():
+            if name.lower() not in given:
+                response.headers.add(name, value)
+        if "cache-control" not in given and response.mimetype == "application/json":
+            response.headers.add("Cache-Control", "no-store")
         return response
 
     app.add_url_rule("/metrics", "metrics", metrics)

@@ -240,7 +240,6 @@ def test_the_household_page_has_every_section(client, ctx, db_owner):
     assert page["brief"]["points"] == [
         "最早未缴账期:2026年11月。",
         "上次联系 2026-12-10 电话,承诺缴费,原因:忘记了;近 30 天共 1 次。",
-        "没有承诺记录;可请业主说一个确切的缴费日期。",
         "可用渠道:电话。",
     ]
 

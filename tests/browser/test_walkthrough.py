@@ -147,7 +147,6 @@ def test_owner_pays_by_alipay_and_the_desk_sees_it(town, sandbox, live_server, p
 
     log_in(desk, live_server.url, town.finance)
     desk.get_by_test_id("communities").wait_for()
-    pictures.take(desk, "desk-overview", keep=True)
     desk.goto(f"{live_server.url}/admin/desk/payments")
     desk.get_by_test_id("payments").get_by_text(SUM).first.wait_for()
     assert "支付宝" in desk.get_by_test_id("payments").inner_text()
@@ -174,3 +173,19 @@ def test_inside_wechat_alipay_is_a_code_and_a_link(town, sandbox, live_server, p
     [order] = sandbox.get("/_sandbox/book/payments")
     sandbox.post("/_sandbox/pay", out_trade_no=order["out_trade_no"])
     owner.get_by_role("heading", name="支付成功").wait_for()
+
+
+@pytest.mark.covers("S12")
+def test_a_desktop_browser_shows_a_code_that_the_phone_scans(town, sandbox, phone, desk):
+    """What a newcomer does without a phone: the code's content is pasted into the sandbox's."""
+    owner = phone()
+    code = open_bills(owner, sandbox, town.people[1])
+    desk.goto(owner.url)
+    desk.get_by_role("button", name="微信支付").click()
+    content = desk.locator("#qr-content").inner_text()
+    owner.goto(f"{sandbox.url}/phone/{town.people[1]['id']}")
+    owner.get_by_label("二维码内容或链接").fill(content)
+    owner.get_by_role("button", name="扫一扫").click()
+    owner.locator(".cashier.wechatpay").get_by_role("button", name="确认支付").click()
+    desk.get_by_role("heading", name="支付成功").wait_for()
+    assert f"c={code}" in desk.url
