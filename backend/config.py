@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from environs import Env
 
 DEV_SECRET_KEY = "development-secret-key-change-me-0123456789"
@@ -84,7 +85,9 @@ def read_kept_files(root: Path) -> None:
         return
     for file in (root / ".env", root / "var" / "env"):
         if file.is_file():
-            Env.read_env(str(file), override=False)
+            for name, value in dotenv_values(file, interpolate=False).items():
+                if value:  # an empty value counts as not set
+                    os.environ.setdefault(name, value)
 
 
 def _psycopg(url: str) -> str:

@@ -59,7 +59,7 @@ def run() -> int:
 
 
 def _settings(given: dict[str, str], kept: dict[str, str]) -> dict[str, str]:
-    """Return the settings that follow from PORT and SANDBOX_PORT."""
+    """Return the settings that follow from PORT, SANDBOX_PORT and APP_ENV."""
     port, sandbox_port = given.get("PORT", "8000"), given.get("SANDBOX_PORT", "8090")
     settings = {
         "PORT": port,
@@ -71,6 +71,7 @@ def _settings(given: dict[str, str], kept: dict[str, str]) -> dict[str, str]:
         for name in ("WECHAT_API_BASE", "WECHATPAY_API_BASE", "SMS_ENDPOINT", "VOICE_ENDPOINT"):
             settings[name] = sandbox
         settings["ALIPAY_GATEWAY"] = f"{sandbox}/gateway.do"
+        settings["LOG_LEVEL"] = "WARNING"  # a line per request would bury the addresses
     return {**settings, **{name: given[name] for name in settings if name in given}}
 
 

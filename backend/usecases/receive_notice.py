@@ -8,12 +8,13 @@ number we do not know stays pending for a while and is then quarantined (design 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from backend import clock
-from backend.db import transaction
+from backend.db import db, transaction
 from backend.payments import inbox, operations
 from backend.payments.checks import mismatch
-from backend.payments.providers.base import Answer, BadNotice, Notice
+from backend.payments.providers.base import Answer, BadNotice, Notice, Provider
 from backend.telemetry import NOTICES, log
 
 _KEPT_HEADERS = (
@@ -52,25 +53,46 @@ def _take(
         notice = provider.parse_notice(headers, raw, now)
     except BadNotice as bad:
         return _refuse(addressee, bad) if is_fresh else None
-    with transaction():
-        stored = inbox.store(
-            addressee=addressee,
-            notice=notice,
-            headers={k: headers.get(k, "") for k in _KEPT_HEADERS},
-            parsed=parsed_form(notice),
-            raw=raw,
-            at=now,
-        )
-        problem = stored and _problem(addressee, notice, stored)
-        if problem and stored.inbox_id:
-            operations.judge(inbox_id=stored.inbox_id, state="quarantined", reason=problem, at=now)
-    if stored is None:
-        return None
+    kept = {
+        "addressee": addressee,
+        "notice": notice,
+        "headers": {k: headers.get(k, "") for k in _KEPT_HEADERS},
+        "parsed": parsed_form(notice),
+        "raw": raw,
+        "at": now,
+    }
+    problem = None
+    if not _keep_usual(notice, provider, kept):
+        with transaction():
+            driver = db.session.connection().connection.driver_connection
+            stored = inbox.store(driver, only_fitting=False, **kept)
+            problem = stored and _problem(addressee, notice, stored)
+            if problem and stored.inbox_id:
+                operations.judge(
+                    inbox_id=stored.inbox_id, state="quarantined", reason=problem, at=now
+                )
+        if stored is None:
+            return None
     NOTICES.labels(provider.channel, "mismatch" if problem else "stored").inc()
     if problem:
         log.error("notice_quarantined", channel=provider.channel, reason=problem)
         return provider.nack()
     return provider.ack()
+
+
+def _keep_usual(notice: Notice, provider: Provider, kept: dict[str, Any]) -> bool:
+    """Store a payment that fits its order in one statement, committed by itself.
+
+    False: nothing was stored; a misfit must be stored and quarantined in the same transaction.
+    """
+    own_account = provider.merchant.config
+    if notice.kind != "payment" or mismatch(
+        notice, amount_fen=notice.amount_fen, same_merchant=True, account=own_account
+    ):
+        return False
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        stored = inbox.store(connection.connection.driver_connection, only_fitting=True, **kept)
+    return stored is not None and stored.inbox_id is not None
 
 
 def _refuse(addressee: inbox.Addressee, bad: BadNotice) -> Answer:

@@ -8,7 +8,7 @@ reminder is cheap, a wrong or doubled one is not.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from backend import clock, tasks
 from backend.db import db, transaction
@@ -40,15 +40,15 @@ def recover_message(*, message_id: int, claim: Claim) -> str:
     company_id = db.session.get_one(Community, message.community_id).company_id
     age, was_calling = clock.wire_now() - message.calling_at, message.state == "calling"
     outlet = _outlet_of(message, company_id)
-    day, out_id = clock.date_of(message.calling_at), message.out_id
+    called_at, out_id = message.calling_at, message.out_id
     db.session.rollback()  # the vendor is asked outside any transaction
     if outlet is None:
         return _leave(message_id, claim, None, age)
     channel = outlet.channel
-    answer = channel.ask(out_id, outlet.recipient, day)
+    answer = _ask(outlet, out_id, called_at)
     if answer is not None and answer.state in ("accepted", "delivered", "refused"):
         return _write(message_id, claim, channel.name, answer)
-    if was_calling and _may_repeat(channel, age):
+    if was_calling and answer is None and _may_repeat(channel, age):
         return _replan(message_id, claim)
     if not was_calling and channel.resend_is_safe and age < DEDUPE_WINDOW:
         return _repeat(message_id, claim, outlet, company_id)
@@ -68,6 +68,16 @@ def _outlet_of(message: Message, company_id: int) -> outlets.Outlet | None:
     if message.channel == "auto":
         return outlets.outlet_for(**about, tried=list(message.tried))
     return outlets.recipient_again(**about, channel_name=message.channel)
+
+
+def _ask(outlet: outlets.Outlet, out_id: str, called_at: datetime) -> Outcome | None:
+    """Return the vendor's word; None only if it was asked and has no record of the message."""
+    answer = None
+    for day in sorted({clock.date_of(called_at), clock.date_of(called_at + SETTLED_AFTER)}):
+        answer = outlet.channel.ask(out_id, outlet.recipient, day)
+        if answer is not None:
+            break
+    return answer
 
 
 def _may_repeat(channel: Channel, age: timedelta) -> bool:

@@ -58,6 +58,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(UnicodeEncodeError, lambda _: answer(bad_input()))
     app.register_error_handler(RecursionError, lambda _: answer(bad_input()))
     app.register_error_handler(PoolTimeout, lambda _: answer(busy()))
+    app.register_error_handler(pg.OperationalError, lambda _: answer(busy()))
     app.register_error_handler(DBAPIError, _database)
     app.register_error_handler(Exception, _fault)
 

@@ -108,34 +108,33 @@ def _pay(
         link.session.trust_env = False
     for attempt in range(asked.tries):
         time.sleep(min(1.0, 0.25 * attempt))
-        number = _open(app, asked, one)
-        if number is not None:
+        try:
+            with app.app_context():
+                number = _open(asked, one)
             answer = link.session.post(
                 asked.sandbox + "/_sandbox/pay", json={"out_trade_no": number}, timeout=30
             )
             return answer.ok
+        except Exception as error:  # noqa: BLE001 - shown here, tried again
+            print(f"payer: {error!r}"[:300], file=sys.stderr, flush=True)
     return False
 
 
-def _open(app: Flask, asked: argparse.Namespace, one: dict) -> str | None:
+def _open(asked: argparse.Namespace, one: dict) -> str:
     payer = Payer(
         key=f"account:{one['key']}", party_id=one["party_id"], company_id=one["company_id"]
     )
-    with app.app_context():
-        try:
-            answer = start_payment(
-                payer=payer,
-                bill_ids=one["bill_ids"],
-                channel="wechatpay",
-                method="native",
-                public_base_url=asked.callback,
-            )
-            return answer["order"].out_trade_no
-        except Exception as error:  # noqa: BLE001 - shown here, tried again by the caller
-            print(f"payer: {error!r}", file=sys.stderr, flush=True)
-            return None
-        finally:
-            db.session.remove()
+    try:
+        answer = start_payment(
+            payer=payer,
+            bill_ids=one["bill_ids"],
+            channel="wechatpay",
+            method="native",
+            public_base_url=asked.callback,
+        )
+        return answer["order"].out_trade_no
+    finally:
+        db.session.remove()
 
 
 if __name__ == "__main__":

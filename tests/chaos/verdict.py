@@ -32,7 +32,9 @@ _UNFINISHED = {
     "tasks due": (
         "SELECT count(*) FROM task t, business_clock c WHERE t.state = 'ready' "
         "AND t.due_at <= now() + make_interval(secs => c.offset_seconds) "
-        "AND (t.not_before IS NULL OR t.not_before <= now())"
+        "AND (t.not_before IS NULL OR t.not_before <= now()) "
+        "AND NOT (t.kind = 'ask_message' AND t.due_at > now() + "
+        "make_interval(secs => c.offset_seconds) - interval '30 s')"
     ),
     "tasks waiting to try again": (
         "SELECT count(*) FROM task WHERE state = 'ready' AND not_before > now()"
@@ -76,7 +78,7 @@ def fill(result: Result, place: Place, town: Town) -> None:
     left = unfinished(place)
     result.wrong = {
         "lost": _lost(paid, journals, place, result),
-        "duplicates": _doubled(place, journals),
+        "duplicates": _doubled(place, journals, result),
         "wrongful": len(late),
         "stuck": sum(left.values()),
         "ledger": _ledger(paid),
@@ -113,12 +115,19 @@ def _lost(paid: dict[str, Any], journals: Counter[str], place: Place, result: Re
         )
     )
     db.session.rollback()
-    return len(paid.keys() - journals.keys()) + len(vanished) + len(told - known)
+    missing = {
+        "payment not booked": paid.keys() - journals.keys(),
+        "acknowledged callback gone": vanished,
+        "message unknown to us": told - known,
+    }
+    result.details += [f"{name}: {sorted(which)}" for name, which in missing.items() if which]
+    return sum(len(which) for which in missing.values())
 
 
-def _doubled(place: Place, journals: Counter[str]) -> int:
+def _doubled(place: Place, journals: Counter[str], result: Result) -> int:
     """By the platform's log, by our number, by (bill, stage, window), and money booked twice."""
     twice = place.sandbox.get("/_sandbox/book/duplicates")
+    result.details += [f"{how}: {found}" for how, found in twice.items() if found]
     live = _count(
         "SELECT count(*) FROM (SELECT mb.bill_id, mb.stage, mb.window_key FROM message_bill mb "
         "JOIN message m ON m.id = mb.message_id WHERE m.state IN "

@@ -150,7 +150,7 @@ def test_a_message_waiting_at_the_carrier_is_accepted(gateway):
 def test_a_failed_enquiry_says_nothing_about_the_message(gateway, fault):
     gateway.send()
     gateway.fault("sms.query", **fault)
-    assert gateway.channel.ask("out-1", PHONE, TODAY) is None
+    assert gateway.channel.ask("out-1", PHONE, TODAY).state == "in_doubt"  # not: no record
 
 
 def test_receipts_are_read_as_the_vendor_pushes_them():

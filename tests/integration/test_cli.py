@@ -283,12 +283,12 @@ def test_relay_and_worker_processes_send_what_is_due_and_stop_when_asked(
     assert codes == [0, 0, 0, 0]
 
 
-def test_the_demo_is_refused_without_a_sandbox_and_does_nothing_when_a_company_exists(
-    shell, monkeypatch, tmp_path
-):
+def test_the_demo_leaves_a_system_with_a_company_alone(shell):
     shell.ok("company", "add", "--code", "JQ", "--name", "已有企业")
     assert shell.ok("demo", "--if-empty") == ""
+    assert "demo_not_empty" in shell.no("demo")
     assert rows(shell.app, "SELECT name FROM company") == [("已有企业",)]
+    assert rows(shell.app, "SELECT offset_seconds FROM business_clock") == [(0,)]
     assert months_until(date(2026, 1, 5), 3) == [
         date(2025, 11, 1), date(2025, 12, 1), date(2026, 1, 1),
     ]  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from datetime import date, timedelta
 
+import psycopg
 import pytest
 from flask import current_app
 from sqlalchemy import text
@@ -44,6 +45,7 @@ from tests.factories.messages import (
     send_due,
     task_row,
 )
+from tests.support.servers import Database
 from tests.support.wait import wait_for
 
 NOWHERE = "http://127.0.0.1:9"
@@ -574,6 +576,35 @@ def test_a_call_whose_lease_went_meanwhile_is_not_made(estate, sandbox, sms):
     send_due()
     assert outcome(message_id) == ("accepted", "ok")
     assert len(book(sandbox)) == 1
+
+
+def test_no_answer_to_the_question_is_not_no_record(estate, sandbox, sms, clean_database):
+    """The call was made, its outcome lost, and the vendor cannot be asked: nothing goes out again."""
+    _, message_id = reminder(estate)
+    send_due()
+    crash_before_commit(clean_database, message_id)
+    sandbox.post("/_sandbox/faults", where="sms.query", kind="http_500")
+    send_due()
+    assert outcome(message_id)[0] == "in_doubt"
+    sandbox.delete("/_sandbox/faults")
+    pass_time(20)
+    send_due()
+    assert outcome(message_id)[0] in ("accepted", "delivered")
+    assert len(book(sandbox)) == 1
+
+
+def crash_before_commit(clean_database: Database, message_id: int) -> None:
+    """Put the database back to the trace of the call, a minute ago, as a dead worker leaves it."""
+    with psycopg.connect(clean_database.admin_url) as admin:
+        admin.execute("SET LOCAL session_replication_role = replica")
+        admin.execute(
+            "UPDATE message SET state = 'calling', channel = 'auto', begun_at = NULL, "
+            "ended_at = NULL, vendor_id = NULL, calling_at = now() - interval '1 min' "
+            "WHERE id = %s",
+            [message_id],
+        )
+        admin.execute("UPDATE task SET state = 'ready' WHERE dedupe_key = %s", [str(message_id)])
+        admin.execute("DELETE FROM contact_log")
 
 
 def test_two_workers_at_once_send_one_message(estate, sandbox, sms, app):

@@ -206,14 +206,26 @@ def pay_many(story: Story, homes: list[Home]) -> list[str]:
         return list(pool.map(lambda job: pay(story, *job), jobs))
 
 
-def quiet(story: Story) -> bool:
-    """Tell whether nothing is due: inbox settled, orders known, messages and bulk work done."""
-    return not story.one(
-        "SELECT (SELECT count(*) FROM inbox_pending) + (SELECT count(*) FROM payment_order "
-        "WHERE state NOT IN ('succeeded','succeeded_late','closed')) + (SELECT count(*) FROM task "
-        "WHERE state IN ('ready','leased') AND due_at <= now() + make_interval(secs => "
-        "(SELECT offset_seconds FROM business_clock WHERE id = 1)))"
-    )
+LEFT = """
+    SELECT 'inbox' AS what, count(*) AS n FROM inbox_pending
+    UNION ALL SELECT 'order ' || state, count(*) FROM payment_order
+        WHERE state NOT IN ('succeeded','succeeded_late','closed') GROUP BY state
+    UNION ALL SELECT 'task ' || kind || ' ' || state, count(*) FROM task
+        WHERE state IN ('ready','leased') AND due_at <= now() + make_interval(
+            secs => (SELECT offset_seconds FROM business_clock WHERE id = 1))
+        GROUP BY kind, state
+"""
+
+
+def wait_until_nothing_is_due(story: Story, seconds: float, what: str) -> None:
+    """Wait for inbox, orders, messages and bulk work; a failure says what is left."""
+
+    def nothing() -> bool:
+        left = {row.what: row.n for row in story.rows(LEFT) if row.n}
+        assert left == {}
+        return True
+
+    wait_for(nothing, seconds, what=what, every=0.5)
 
 
 @pytest.mark.slow
@@ -230,7 +242,7 @@ def test_the_main_loop(story: Story, product_environment, tmp_path) -> None:
         # four of five SMS get no delivery report: fewer HTTP calls, and "accepted" must do
         story.sandbox.post("/_sandbox/faults", where="sms.outcome", kind="drop", rate=0.8, seed=3)
         story.flask("clock", "set", "2026-11-01T10:00")
-        wait_for(lambda: quiet(story), 120, what="the issue notices", every=0.5)
+        wait_until_nothing_is_due(story, 300, "the issue notices")
         notices = story.one("SELECT count(*) FROM check_v1.messages WHERE begun_at IS NOT NULL")
         assert notices > 1000
 
@@ -238,7 +250,7 @@ def test_the_main_loop(story: Story, product_environment, tmp_path) -> None:
         story.flask("clock", "set", "2026-11-09T10:00")  # D-7: reminders go out while people pay
         numbers = pay_many(story, payers)
         promise_to_pay(story, keeps, breaks)
-        wait_for(lambda: quiet(story), 120, what="callbacks, janitor and reminders", every=0.5)
+        wait_until_nothing_is_due(story, 300, "callbacks, janitor and reminders")
         hits = Counter()
         for fault in story.sandbox.get("/_sandbox/faults"):
             hits[fault["kind"]] += fault["hits"] if fault["where"].endswith(".notify") else 0
@@ -247,9 +259,9 @@ def test_the_main_loop(story: Story, product_environment, tmp_path) -> None:
 
         numbers.append(pay(story, keeps, "wechatpay"))
         story.flask("clock", "set", "2026-11-12T10:00")  # the day after the promised one
-        wait_for(lambda: quiet(story), 60, what="the promises", every=0.5)
+        wait_until_nothing_is_due(story, 300, "the promises")
         story.flask("clock", "set", "2026-11-19T10:00")  # D+3 for whoever has not paid
-        wait_for(lambda: quiet(story), 90, what="the overdue reminders", every=0.5)
+        wait_until_nothing_is_due(story, 300, "the overdue reminders")
     story.flask("run-due")
     check_promises(story, keeps, breaks)
     check_money(story, numbers)
@@ -277,7 +289,8 @@ def promise_to_pay(story: Story, *homes: Home) -> None:
             )
             record_promise(
                 house_id=home.house_id, party_id=home.party_id, company_id=home.company_id,
-                amount_fen=int(owed), day=date(2026, 11, 11), pay_by="wechatpay", made_by="steward:1",
+                amount_fen=int(owed), day=date(2026, 11, 11), pay_by="wechatpay",
+                made_by="steward:1",
             )  # fmt: skip
 
 
@@ -321,8 +334,8 @@ def check_money(story: Story, numbers: list[str]) -> None:
     )
     assert (
         story.one(
-            "SELECT count(*) FROM check_v1.bills b LEFT JOIN (SELECT bill_id, sum(amount) AS fen FROM "
-            "check_v1.postings WHERE account = 'receivable' GROUP BY 1) p ON p.bill_id = b.id "
+            "SELECT count(*) FROM check_v1.bills b LEFT JOIN (SELECT bill_id, sum(amount) AS fen "
+            "FROM check_v1.postings WHERE account = 'receivable' GROUP BY 1) p ON p.bill_id = b.id "
             "WHERE coalesce(p.fen, 0) <> b.open_fen + b.late_fee_posted_fen - b.late_fee_paid_fen "
             "- b.late_fee_waived_fen"
         )
@@ -371,8 +384,8 @@ def check_messages(story: Story) -> None:
     assert (
         story.rows(
             "SELECT mb.bill_id, mb.stage, mb.window_key FROM message_bill mb JOIN message m "
-            "ON m.id = mb.message_id WHERE m.state IN ('calling','in_doubt','accepted','delivered') "
-            "GROUP BY 1, 2, 3 HAVING count(*) > 1"
+            "ON m.id = mb.message_id WHERE m.state IN "
+            "('calling','in_doubt','accepted','delivered') GROUP BY 1, 2, 3 HAVING count(*) > 1"
         )
         == []
     )

@@ -70,6 +70,5 @@ def test_the_example_changes_nothing_by_itself():
         "APP_ENV": "development",
         "PORT": "8000",
         "BIND": "127.0.0.1",
-        "LOG_LEVEL": "INFO",
         "SANDBOX_PORT": "8090",
     }

@@ -59,13 +59,31 @@ def has_company() -> bool:
 
 
 def tell(plan: Plan, *, say: Say) -> None:
-    """Make the whole demo. Raises Refusal `demo_not_here` in production, `sandbox_away`."""
+    """Make the whole demo. Raises Refusal `demo_not_here` (production), `demo_not_empty` (409),
+    `sandbox_away`.
+    """
     if current_app.config["SETTINGS"].is_production:
         raise Refusal("demo_not_here", message_zh="生产环境不能载入示范数据。")
+    if has_company():
+        raise Refusal(
+            "demo_not_empty",
+            message_zh="系统中已有企业,示范数据只能载入空的系统。",
+            what_to_do="停止运行并删除 var/ 后重新 make run,即可从空的系统开始。",
+        )
     FOLDER.mkdir(parents=True, exist_ok=True)
     months = months_until(clock.date_of(clock.wire_now()), plan.months)
-    set_business_time(_at(months[0], 8))
-    company_id = _company(months[0], say)
+    try:
+        set_business_time(_at(months[0], 8))
+        owner, community_id = _live_through(plan, months, say)
+    finally:
+        set_business_time(None)
+    run_due()
+    remember(owner, community_id)
+
+
+def _live_through(plan: Plan, months: list[date], say: Say) -> tuple[payers.Household, int]:
+    """Set everything up and live month by month; return the newcomer's household."""
+    company_id = _company(say)
     community_id = _roster(plan, months[0], say)
     _hc_roster(say)
     staff.hire(company_id=company_id, community_id=community_id)
@@ -74,13 +92,11 @@ def tell(plan: Plan, *, say: Say) -> None:
     owner = owner_of_the_demo(community_id, homes)
     homes = [home for home in homes if home.house_id != owner.house_id]
     for number, month in enumerate(months):
-        _month(month, months, homes, company_id, say)
+        _month(month, homes, company_id, say)
         if number == 0:
             payers.pay_all([(owner, payers.open_bills(owner))], company_id=company_id)
             give_phone(owner, company_id)
-    set_business_time(None)
-    run_due()
-    remember(owner, community_id)
+    return owner, community_id
 
 
 def months_until(today: date, count: int) -> list[date]:
@@ -96,11 +112,11 @@ def _at(day: date, hour: int) -> datetime:
     return datetime.combine(day, time(hour), tzinfo=clock.SHANGHAI)
 
 
-def _company(since: date, say: Say) -> int:
+def _company(say: Say) -> int:
+    files = open_accounts(Console(), company=COMPANY, hotline=HOTLINE)  # first: it may be away
     company_id = set_up.add_company(code=COMPANY, name="缴清示范物业", hotline=HOTLINE, by=BY)
     for code, name in ((COMMUNITY, "阳光花园"), (HC, "幸福里(HC 导入)")):
         set_up.add_community(company=COMPANY, code=code, name=name, hotline=HOTLINE, by=BY)
-    files = open_accounts(Console(), company=COMPANY, hotline=HOTLINE)
     for kind in ("miniprogram", "official_account"):
         set_up.add_app(file=files[kind] | {"company": COMPANY}, by=BY)
     set_up.add_sms(file=files["sms"] | {"company": COMPANY}, by=BY)
@@ -157,9 +173,7 @@ def _prices(community_id: int, since: date) -> None:
     )  # fmt: skip
 
 
-def _month(
-    month: date, months: list[date], homes: list[payers.Household], company_id: int, say: Say
-) -> None:
+def _month(month: date, homes: list[payers.Household], company_id: int, say: Say) -> None:
     """Issue a month's bills, then let days pass: reminders go out, households pay."""
     end = (month + timedelta(days=31)).replace(day=1)
     community_id = community_by_code(COMMUNITY, company=COMPANY).id

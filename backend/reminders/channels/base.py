@@ -167,22 +167,25 @@ class Channel(ABC):
 
         day: the Asia/Shanghai date of the *wire* clock at the send (the vendor keeps real dates).
         Returns accepted / delivered / refused when the vendor knows; None when it has no record
-        (right after a send its index may lag), when asking failed, or when the channel cannot be
-        asked at all (`can_ask` is False: the doubt stays until a receipt or the window's end).
+        (right after a send its index may lag) or cannot be asked at all (`can_ask` is False: the
+        doubt stays until a receipt or the window's end); in_doubt when asking failed, which says
+        nothing about the message.
         """
         if not self.can_ask:
             return None
         attempt = Attempt(seconds=min(timeout, MAX_SECONDS))
-        answers: list[Outcome] = []
+        answers: list[Outcome | None] = []
 
         def work() -> Outcome | None:
             # Kept apart: a failure of the enquiry says nothing about the message.
             answer = self.enquire(out_id=out_id, recipient=recipient, day=day, attempt=attempt)
-            answers.extend([answer] if answer else [])
+            answers.append(answer)
             return answer
 
-        self._timed("channel_ask", out_id=out_id, attempt=attempt, work=work)
-        return answers[0] if answers else None
+        ended = self._timed("channel_ask", out_id=out_id, attempt=attempt, work=work)
+        if answers:
+            return answers[0]
+        return Outcome("in_doubt", None, ended.code if ended else "?", "查询未成功,结果未知。")
 
     def _timed(
         self, event: str, *, out_id: str, attempt: Attempt, work: Callable[[], Outcome | None]

@@ -157,7 +157,7 @@ class SmsChannel(Channel):
                     return _status(row)
             if len(rows) < _PAGE:
                 return None
-        return None
+        raise NotSent("ask_unfinished", "短信记录太多,未查完。")
 
 
 def _status(row: Any) -> Outcome:
