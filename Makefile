@@ -7,7 +7,7 @@ ONLY ?=
 SEED ?= 1
 MINUTES ?= 10
 
-.PHONY: bench help setup python run test test-quick test-system jest web-test lint checklist roles lock clean
+.PHONY: chaos bench help setup python run test test-quick test-system jest web-test lint checklist roles lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ checklist: python ## every S and C number and the tests that prove it
 
 bench: setup ## measure against the floors (ONLY=P1,P3); writes bench/results/latest.json
 	@$(BIN)/python -m bench --only "$(ONLY)"
+
+chaos: setup ## storms of kills, wipes, stops and faults (SEED=1 MINUTES=10)
+	@$(BIN)/python -m tests.chaos.long --seed "$(SEED)" --minutes "$(MINUTES)"
 
 roles: ## print the SQL that makes the two database roles on a server of your own
 	@$(PYTHON) -m launcher roles

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flask import Flask
+from flask import Flask, has_app_context
 from flask_migrate import Migrate
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from admin import api as admin_api
 from backend import api as owner_api
@@ -60,11 +61,17 @@ def _wire_clock(app: Flask, settings: config.Settings) -> None:
         clock.set_offset_source(None)
         return
 
+    offset = text("SELECT offset_seconds FROM business_clock WHERE id = 1")
+
     def read_offset() -> timedelta:
+        # Inside a transaction its own connection is asked: a thread that holds one connection and
+        # waits for a second can starve the pool.
+        if has_app_context() and db.session().in_transaction():
+            try:
+                return timedelta(seconds=db.session.connection().execute(offset).scalar() or 0)
+            except SQLAlchemyError:
+                pass  # a failed transaction answers nothing
         with app.app_context(), db.engine.connect() as connection:
-            seconds = connection.execute(
-                text("SELECT offset_seconds FROM business_clock WHERE id = 1")
-            ).scalar()
-        return timedelta(seconds=seconds or 0)
+            return timedelta(seconds=connection.execute(offset).scalar() or 0)
 
     clock.set_offset_source(read_offset)

@@ -45,7 +45,7 @@ def figure(
     goal: str,
     met: Callable[[float], bool],
 ) -> Figure:
-    """Return the figure of some repeated measurements; `met` judges the ratio (value if no floor)."""
+    """Return the figure of repeated measurements; `met` judges the ratio (value if no floor)."""
     value = statistics.median(values)
     floor = statistics.median(floors) if floors else None
     ratio = value / floor if floor else None

@@ -157,7 +157,8 @@ def _memory(here: Place) -> Figure:
             "INSERT INTO building (community_id, code, name) VALUES (3, '1', '1栋')",
             "INSERT INTO house (community_id, building_id, code, area) SELECT 3, max(b.id), "
             "n::text, 88 FROM building b, generate_series(1, 10000) n GROUP BY n",
-            "INSERT INTO liability (house_id, party_id, valid) SELECT id, (SELECT min(id) FROM party), "
+            "INSERT INTO liability (house_id, party_id, valid) "
+            "SELECT id, (SELECT min(id) FROM party), "
             "daterange('2020-01-01', NULL) FROM house WHERE community_id = 3",
             "INSERT INTO fee_item (community_id, code, name) VALUES (3, 'WY', '物业服务费')",
             "INSERT INTO fee_standard (community_id, fee_item_id, code, version, name, method, "

@@ -21,9 +21,7 @@ class LoginIn(Schema):
     """Login and password of a member of staff."""
 
     login = Text(64, required=True)
-    password = ma.fields.String(
-        required=True, load_only=True, validate=ma.validate.Length(1, 128)
-    )
+    password = ma.fields.String(required=True, load_only=True, validate=ma.validate.Length(1, 128))
 
 
 class StewardOut(Schema):

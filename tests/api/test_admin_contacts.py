@@ -35,9 +35,7 @@ def test_the_same_key_records_once_and_another_body_is_refused(place, db_owner):
     first = steward.post("/contacts/calls", body, key="contact-key-1")
     assert first[0] == 201 and first[1]["violations"] == []
     assert steward.post("/contacts/calls", body, key="contact-key-1") == first
-    status, answer = steward.post(
-        "/contacts/calls", {**body, "note": "x"}, key="contact-key-1"
-    )
+    status, answer = steward.post("/contacts/calls", {**body, "note": "x"}, key="contact-key-1")
     assert (status, answer["code"]) == (409, "idempotency_key_reused")
     assert count(db_owner, "contact", "contact_log") == [1, 1]
 

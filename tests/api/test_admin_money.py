@@ -147,9 +147,7 @@ def test_a_waiver_is_charged_waived_and_seen_in_the_ledger(client, estate, db_ow
 
 @pytest.mark.covers("S9", "C54")
 def test_roles_have_limits_and_a_refusal_changes_nothing(client, estate, db_owner):
-    bill = make.make_bill(
-        estate, estate.homes[0], fen=60_000_000, due_date=TODAY - 200 * DAY
-    )
+    bill = make.make_bill(estate, estate.homes[0], fen=60_000_000, due_date=TODAY - 200 * DAY)
     lead, finance = member(client, estate, "lead"), member(client, estate, "finance")
     manager, steward = member(client, estate, "manager"), member(client, estate, "steward")
     before = money(db_owner)
@@ -224,9 +222,7 @@ def credit(estate, db_owner):
 
 
 @pytest.mark.covers("C46", "C56")
-def test_credit_goes_back_the_way_it_came(
-    client, estate, sandbox, db_owner, wait_for
-):
+def test_credit_goes_back_the_way_it_came(client, estate, sandbox, db_owner, wait_for):
     first, second = pay_twice(estate, sandbox, BILL_FEN)
     finance = member(client, estate, "finance")
     assert credit(estate, db_owner) == BILL_FEN
@@ -266,9 +262,7 @@ def ask_refunds(db_owner):
 
 
 @pytest.mark.covers("C56")
-def test_a_large_refund_waits_for_a_second_person(
-    client, estate, sandbox, db_owner, wait_for
-):
+def test_a_large_refund_waits_for_a_second_person(client, estate, sandbox, db_owner, wait_for):
     _, second = pay_twice(estate, sandbox, 150_000)
     finance = member(client, estate, "finance")
     manager = member(client, estate, "manager")

@@ -216,9 +216,7 @@ def test_points_pay_part_of_a_bill(owner, estate, bill_id, programme):
 def test_points_never_go_below_zero(owner, estate, bill_id):
     give_points(estate, estate.homes[0].party_id, 100)
     before = counts(*MONEY)
-    status, refusal = owner.post(
-        "/points/redemptions", {"bill_id": str(bill_id), "points": 101}
-    )
+    status, refusal = owner.post("/points/redemptions", {"bill_id": str(bill_id), "points": 101})
     assert (status, refusal["code"]) == (409, "points_not_enough")
     assert counts(*MONEY) == before
     assert owner.ok_get("/points")["balance"] == 100
@@ -237,9 +235,7 @@ def test_more_points_than_a_bill_needs_are_not_taken(owner, estate):
 
 @pytest.mark.parametrize("points", [0, -1, 1.5, "3", True, None])
 def test_only_whole_points_are_taken(owner, bill_id, points):
-    status, refusal = owner.post(
-        "/points/redemptions", {"bill_id": str(bill_id), "points": points}
-    )
+    status, refusal = owner.post("/points/redemptions", {"bill_id": str(bill_id), "points": points})
     assert (status, refusal["code"]) == (422, "validation_failed")
 
 

@@ -157,9 +157,7 @@ def test_following_joins_the_official_account_to_the_owner(sandbox, apps, owner,
     assert counts("owner_account") == {"owner_account": 1}
 
 
-def test_a_follower_who_logs_in_later_becomes_one_account(
-    client, sandbox, estate, apps, wait_for
-):
+def test_a_follower_who_logs_in_later_becomes_one_account(client, sandbox, estate, apps, wait_for):
     from tests.support.owner import OwnerClient
 
     owner = OwnerClient(client, sandbox, apps.mini, estate.homes[1].phone)

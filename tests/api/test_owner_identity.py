@@ -218,9 +218,7 @@ def test_a_former_owner_sees_his_own_period_and_the_new_owner_only_hers(
             "VALUES (%s, %s, daterange('2026-11-01', NULL))",
             [home.house_id, new_party],
         )
-    new_bill = make_bill(
-        estate, home, due_date=TODAY.replace(month=11, day=15), party_id=new_party
-    )
+    new_bill = make_bill(estate, home, due_date=TODAY.replace(month=11, day=15), party_id=new_party)
     bills = {}
     for who, number in (("old", home.phone), ("new", phone)):
         owner = OwnerClient(client, sandbox, apps.mini, number)

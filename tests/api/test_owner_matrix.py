@@ -73,7 +73,13 @@ def world(ctx, client, sandbox) -> World:
         number=number,
         ids={"house_id": str(home.house_id), "bill_id": bill_id},
         private=[
-            bill_id, number, home.name, home.phone, f"SUN花园 {home.house_code}", "142.93", "14293",
+            bill_id,
+            number,
+            home.name,
+            home.phone,
+            f"SUN花园 {home.house_code}",
+            "142.93",
+            "14293",
         ],
         others={
             "anonymous": nobody,

@@ -212,9 +212,7 @@ def test_a_refusal_of_the_platform_closes_the_order_and_a_new_key_opens_another(
     bill_id = str(make_bill(estate, estate.homes[0]))
     make_merchant(estate, sandbox, app=apps.mini["name"])
     body = {"bill_ids": [bill_id], "channel": "wechatpay", "method": "jsapi"}
-    sandbox.post(
-        "/_sandbox/faults", where="wechatpay.prepay", kind="code", code="NO_AUTH", count=1
-    )
+    sandbox.post("/_sandbox/faults", where="wechatpay.prepay", kind="code", code="NO_AUTH", count=1)
     key = new_key()
     for _ in range(2):
         status, refusal = owner.post("/payments", body, key=key)

@@ -105,9 +105,7 @@ def test_two_logins_at_once_are_one_account(app, client, sandbox, estate, owner)
     codes = [other.code("login") for _ in range(6)]
 
     def login(client):
-        return client.post(
-            "/api/v1/login", json={"appid": owner.app["appid"], "code": codes.pop()}
-        )
+        return client.post("/api/v1/login", json={"appid": owner.app["appid"], "code": codes.pop()})
 
     answers = at_once(app, 6, login)
     assert {status for status, _ in answers} == {200}

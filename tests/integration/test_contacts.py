@@ -116,9 +116,9 @@ def test_an_unanswered_call_is_an_attempt_and_not_a_contact(place, db_owner):
 @pytest.mark.covers("S35", "S40")
 def test_a_household_without_a_date_comes_back_on_its_next_allowed_day(place, db_owner):
     call(place, "no_answer", task_id=plan_task(place), reason_code="unknown")
-    assert rows(
-        db_owner, "SELECT kind, due_day, stage FROM steward_task WHERE state = 'open'"
-    ) == [("call", TODAY + DAY, "S25")]
+    assert rows(db_owner, "SELECT kind, due_day, stage FROM steward_task WHERE state = 'open'") == [
+        ("call", TODAY + DAY, "S25")
+    ]
 
 
 def test_a_second_reminder_within_seven_days_moves_the_next_call_beyond_them(place, db_owner):

@@ -185,9 +185,9 @@ def test_a_broken_promise_puts_the_household_back_on_the_list_once(place, db_own
     assert review_promises(next_day) == 0
     assert rows(db_owner, "SELECT state FROM promise") == [("broken",)]
     assert rows(db_owner, "SELECT lifted_by FROM hold") == [("promise broken",)]
-    assert rows(
-        db_owner, "SELECT house_id, party_id, kind, due_day, state FROM steward_task"
-    ) == [(home.house_id, home.party_id, "promise_broken", next_day, "open")]
+    assert rows(db_owner, "SELECT house_id, party_id, kind, due_day, state FROM steward_task") == [
+        (home.house_id, home.party_id, "promise_broken", next_day, "open")
+    ]
 
 
 @pytest.mark.covers("C71")

@@ -579,7 +579,7 @@ def test_a_call_whose_lease_went_meanwhile_is_not_made(estate, sandbox, sms):
 
 
 def test_no_answer_to_the_question_is_not_no_record(estate, sandbox, sms, clean_database):
-    """The call was made, its outcome lost, and the vendor cannot be asked: nothing goes out again."""
+    """The outcome of a call was lost and the vendor is silent: nothing goes out again."""
     _, message_id = reminder(estate)
     send_due()
     crash_before_commit(clean_database, message_id)

@@ -103,9 +103,7 @@ class OwnerClient:
         return answer
 
 
-def bound_owner(
-    client: FlaskClient, sandbox: Sandbox, apps: Apps, home: Home
-) -> OwnerClient:
+def bound_owner(client: FlaskClient, sandbox: Sandbox, apps: Apps, home: Home) -> OwnerClient:
     """Return the owner of a home, logged in and bound."""
     owner = OwnerClient(client, sandbox, apps.mini, home.phone)
     owner.login()

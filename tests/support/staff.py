@@ -24,9 +24,7 @@ class StaffClient:
     def __init__(self, client: FlaskClient, staff: Staff, password: str = PASSWORD) -> None:
         self.client = client
         self.staff = staff
-        answer = client.post(
-            f"{PREFIX}/login", json={"login": staff.login, "password": password}
-        )
+        answer = client.post(f"{PREFIX}/login", json={"login": staff.login, "password": password})
         assert answer.status_code == 200, answer.text
         self.token = answer.get_json()["token"]
 

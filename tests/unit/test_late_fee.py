@@ -84,9 +84,7 @@ def test_before_the_first_row_of_the_ceiling_table_nothing_may_be_charged() -> N
 
 def test_each_row_of_the_table_is_in_force_until_the_next() -> None:
     rows = (Ceiling(date(2026, 3, 21), "0.06"), Ceiling(date(2025, 1, 1), Fraction(12, 100)))
-    result = late_fee(
-        principal=116085, due=DUE, as_of=AS_OF, terms=replace(BARE, ceilings=rows)
-    )
+    result = late_fee(principal=116085, due=DUE, as_of=AS_OF, terms=replace(BARE, ceilings=rows))
     assert [(s.days, s.rate) for s in result.steps] == [
         (5, Fraction(12, 36500)),
         (5, Fraction(6, 36500)),

@@ -63,9 +63,7 @@ def test_money_without_a_choice_stays_off_what_may_not_be_demanded() -> None:
         {"d": 70, "e": 100}, {"e": 7}, 823
     )
     chosen = appropriate(bills=bills, amount=1000, choice=[b.id for b in bills])
-    assert chosen == Appropriation(
-        dict.fromkeys("abcde", 100), {"c": 7, "d": 7, "e": 7}, 479
-    )
+    assert chosen == Appropriation(dict.fromkeys("abcde", 100), {"c": 7, "d": 7, "e": 7}, 479)
 
 
 def test_wrong_choices_ids_and_amounts_are_refused() -> None:
