@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench.harness import fdatasync_ms, save, table
-from bench.place import place
+from bench.harness import fdatasync_ms, machine, save, table
+from bench.place import place, settings
 
 BENCHES = ("P1", "P3")
 
@@ -21,6 +21,8 @@ def main() -> int:
         return 2
     figures = []
     with place() as here:
+        print(machine())
+        print(settings(here))
         print(f"one fdatasync: {fdatasync_ms():.2f} ms (median)")
         if "P3" in wanted:
             from bench.p3_bills import measure as measure_bills
@@ -31,6 +33,7 @@ def main() -> int:
 
             figures += measure_callbacks(here)
     save(figures)
+    print(machine())
     print(table(figures))
     return 0
 

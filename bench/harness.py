@@ -78,6 +78,13 @@ def fdatasync_ms(samples: int = 50) -> float:
     return statistics.median(times)
 
 
+def machine() -> str:
+    """Return what the figures were measured on and how busy it is, in one line."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    return f"{os.cpu_count()} cores, {memory:.0f} GiB, load {load}"
+
+
 def alternately(
     product: Callable[[int], float], floor: Callable[[int], float], rounds: int = 3
 ) -> tuple[list[float], list[float]]:

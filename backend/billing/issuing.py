@@ -1,8 +1,9 @@
 """One batch of a bill run: which standards apply, the set-based statement, the careful rest.
 
-Fast way (SQL): houses whose fee assignment, liable party and price hold for the whole period.
+Plain way (SQL): houses whose fee assignment, liable party and price hold for the whole period.
 Careful way (`issuing_rules`): houses with a hand-over, a tariff change or a fee that starts or
-ends inside the period; their lines come from the pure rules (M3) and enter the same statement.
+ends inside the period; their lines come from the pure rules (M3) and are written by a statement
+and a journal of their own in the same transaction.
 A house and fee item already billed for an overlapping period is left out, so a run can be
 repeated and nobody is charged twice (C43).
 """
@@ -19,10 +20,11 @@ from sqlalchemy import text
 from backend.billing.issuing_rules import slow_lines
 from backend.billing.issuing_sql import (
     BULK_PLAN,
+    CAREFUL_PAIRS,
     COUNT_UNBILLABLE,
     NEXT_HOUSES,
-    SLOW_PAIRS,
-    WRITE,
+    WRITE_CAREFUL,
+    WRITE_PLAIN,
 )
 from backend.billing.models import BillRun
 from backend.db import db
@@ -103,14 +105,17 @@ def issue_batch(
     if not head.houses:
         return None
     db.session.execute(BULK_PLAN)
-    period = {"community": run.community_id, "pf": run.period_from, "pt": run.period_to}
-    span = {"after": run.last_house_id, "upto": head.last_id}
     standards = published_standards(run.community_id, run.period_from, run.period_to)
     prices = _price_rows(standards, run, workday)
-    slow = db.session.execute(SLOW_PAIRS, period | span | _codes(standards)).all()
-    extra = slow_lines(slow, standards, run.period_from, run.period_to, prices)
-    row = _write(run, period | span, prices, slow, extra, at)
-    return Batch(head.last_id, head.houses, row.bills, row.total_fen)
+    base = _write_values(run, upto=head.last_id, at=at)
+    plain = db.session.execute(WRITE_PLAIN, base | _price_arrays(prices)).one()
+    bills, total_fen = plain.bills, plain.total_fen
+    if plain.careful_houses:
+        lines = _careful_lines(run, plain, standards, prices)
+        own_key = {"batch": f"{base['batch']}:careful"}
+        rest = db.session.execute(WRITE_CAREFUL, base | own_key | _line_arrays(lines)).one()
+        bills, total_fen = bills + rest.bills, total_fen + rest.total_fen
+    return Batch(head.last_id, head.houses, bills, total_fen)
 
 
 def _price_rows(
@@ -130,45 +135,65 @@ def _price_rows(
 
 
 def _codes(standards: Sequence[FeeStandard]) -> dict[str, Any]:
-    """Codes with one version over the whole period are fast; the others need care."""
     return {"codes": sorted({s.code for s in standards})}
 
 
-def _write(
-    run: BillRun,
-    params: dict[str, Any],
-    prices: dict[int, dict[str, Any]],
-    slow: Sequence[Any],
-    extra: Sequence[dict[str, Any]],
-    at: datetime,
-) -> Any:
-    company_id, payee_id, items = _accounts(run.community_id)
-    whole = {i: p for i, p in prices.items() if p["whole"]}
-    columns = ("house_id", "party_id", "fee_item_id", "standard_id", "pf", "pt", "area", "rate",
-               "surcharge", "fixed", "quantity", "months", "months_text", "fen", "due")  # fmt: skip
-    return db.session.execute(
-        WRITE,
-        params
-        | {f"x_{name}": [line[name] for line in extra] for name in columns}
-        | {
-            "run": run.id,
-            "batch": f"{run.id}:{params['upto']}:{run.bills}",
-            "company": company_id,
-            "payee": payee_id,
-            "issued": run.issue_date,
-            "at": at,
-            "month_parts": MONTH_PARTS,
-            "std": list(whole),
-            "parts": [p["parts"] for p in whole.values()],
-            "months_text": [p["months_text"] for p in whole.values()],
-            "due": [p["due"] for p in whole.values()],
-            "slow_house": [row.house_id for row in slow],
-            "slow_item": [row.fee_item_id for row in slow],
-            "receivable": items["receivable"],
-            "income_item": [item for item in items if isinstance(item, int)],
-            "income_account": [items[item] for item in items if isinstance(item, int)],
+def _price_arrays(prices: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "std": list(prices),
+        "month_parts": MONTH_PARTS,
+        **{
+            name: [price[name] for price in prices.values()]
+            for name in ("parts", "months_text", "due", "whole")
         },
-    ).one()
+    }
+
+
+def _careful_lines(
+    run: BillRun, plain: Any, standards: Sequence[FeeStandard], prices: dict[int, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    pairs = db.session.execute(
+        CAREFUL_PAIRS,
+        {
+            "houses": plain.careful_houses,
+            "items": plain.careful_items,
+            "pf": run.period_from,
+            "pt": run.period_to,
+            **_codes(standards),
+        },
+    ).all()
+    return slow_lines(pairs, standards, run.period_from, run.period_to, prices)
+
+
+_LINE = ("house_id", "party_id", "fee_item_id", "standard_id", "pf", "pt", "area", "rate",
+         "surcharge", "fixed", "quantity", "months", "months_text", "fen", "due")  # fmt: skip
+
+
+def _line_arrays(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the careful lines column by column."""
+    return {f"x_{name}": [line[name] for line in lines] for name in _LINE}
+
+
+def _write_values(run: BillRun, *, upto: int, at: datetime) -> dict[str, Any]:
+    """Return what both statements take: the range, the run, the accounts."""
+    company_id, payee_id, items = _accounts(run.community_id)
+    incomes = {item: account for item, account in items.items() if isinstance(item, int)}
+    return {
+        "community": run.community_id,
+        "pf": run.period_from,
+        "pt": run.period_to,
+        "after": run.last_house_id,
+        "upto": upto,
+        "run": run.id,
+        "batch": f"{run.id}:{upto}:{run.bills}",
+        "company": company_id,
+        "payee": payee_id,
+        "issued": run.issue_date,
+        "at": at,
+        "receivable": items["receivable"],
+        "income_item": list(incomes),
+        "income_account": list(incomes.values()),
+    }
 
 
 def _accounts(community_id: int) -> tuple[int, int, dict[Any, int]]:

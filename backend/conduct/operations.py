@@ -40,6 +40,18 @@ def lock_person(party_id: int) -> None:
     db.session.execute(text("SELECT 1 FROM party WHERE id = :p FOR NO KEY UPDATE"), {"p": party_id})
 
 
+def notice_pending(bill_ids: Collection[int]) -> bool:
+    """Tell whether a notice about an order of these bills waits to be judged."""
+    return db.session.scalar(
+        text(
+            "SELECT EXISTS (SELECT 1 FROM order_bill ob JOIN payment_order o ON o.id = ob.order_id "
+            "JOIN inbox_pending ip ON ip.out_trade_no = o.out_trade_no "
+            "WHERE ob.bill_id = ANY(:ids))"
+        ),
+        {"ids": list(bill_ids)},
+    )
+
+
 def payment_doubt(bill_ids: Collection[int]) -> str | None:
     """Return why one of these bills may already be paid, None if none can be (design 4.7).
 

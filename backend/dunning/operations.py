@@ -7,12 +7,14 @@ from datetime import date, datetime
 
 from sqlalchemy import text
 
+from backend.conduct.holds_sql import BULK_PLAN, HOLDS_IN_FORCE, NOT_HELD
 from backend.db import db
 from backend.reminders import rules
 
 _PLAN = text(
-    """
-    WITH act AS (
+    f"""
+    WITH {HOLDS_IN_FORCE},
+    act AS (
         SELECT * FROM unnest(CAST(:events AS text[]), CAST(:stages AS text[]),
             CAST(:windows AS text[]), CAST(:names AS text[]), CAST(:froms AS int[]),
             CAST(:tos AS int[])) AS a(event, stage, win, name, from_day, to_day)),
@@ -20,12 +22,7 @@ _PLAN = text(
         SELECT b.house_id, b.party_id, min(b.due_date) AS due_date FROM bill b
         WHERE b.community_id = :community AND b.state IN ('open','part_paid')
           AND b.due_date < :today
-          AND NOT EXISTS (
-              SELECT 1 FROM hold h WHERE h.lifted_at IS NULL AND h.from_day <= :today
-                AND (h.until_day IS NULL OR h.until_day > :today)
-                AND (h.bill_id = b.id OR (h.bill_id IS NULL AND
-                     (h.house_id = b.house_id OR h.house_id IS NULL)
-                     AND (h.party_id = b.party_id OR h.party_id IS NULL))))
+          AND {NOT_HELD}
         GROUP BY b.house_id, b.party_id)
     INSERT INTO steward_task (community_id, house_id, party_id, kind, stage, window_key, due_day,
                               reason, created_at)
@@ -42,6 +39,7 @@ _PLAN = text(
 def plan_call_tasks(*, community_id: int, today: date, now: datetime) -> int:
     """Put households whose current act is a call on the worklist (S25, S33)."""
     acts = [a for a in rules.CALENDAR if a.kind == "task" and a.event.startswith("call_")]
+    db.session.execute(BULK_PLAN)
     return db.session.execute(
         _PLAN,
         {

@@ -25,6 +25,7 @@ from backend.usecases.settle_payments import settle_payments
 
 BUDGET_SECONDS = {"money": 10, "messages": 20, "bulk": 60}
 LEASE_SECONDS = {"messages": 45, "bulk": 900}
+SETTLE_SECONDS = 2  # of settling between two looks at what else is due
 MESSAGE_BATCH, MESSAGE_THREADS = 48, 8
 _SEND = {"send_message": send_message, "ask_message": recover_message}
 
@@ -49,10 +50,13 @@ def work(queue: str, *, threads: int = MESSAGE_THREADS) -> int:
 
 def _money() -> int:
     """Settle first, ask second, seal last; a slow platform delays only its own questions."""
-    done = settle_payments()
-    if done < 50:
-        done += query_orders(limit=8) + query_refunds(limit=8)
-        seal_audit()
+    done, until = 0, clock.monotonic() + SETTLE_SECONDS
+    while settled := settle_payments():
+        done += settled
+        if clock.monotonic() > until:
+            break
+    done += query_orders(limit=8) + query_refunds(limit=8)
+    seal_audit()
     return done
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from backend import tasks
 from backend.clock import SHANGHAI
+from backend.conduct.holds_sql import BULK_PLAN, HOLDS_IN_FORCE, NOT_HELD
 from backend.db import db
 from backend.reminders import rules
 from backend.reminders.models import Message, MessageBill
@@ -97,12 +98,10 @@ def cancel_for_paid_bills(bill_ids: Collection[int]) -> int:
     ).rowcount
 
 
-# Freshly filled tables have no statistics: keep the planner from comparing all rows with all.
-_BULK_PLAN = text("SELECT set_config('enable_nestloop', 'off', true)")
-
 _PLAN = text(
-    """
-    WITH act AS (
+    f"""
+    WITH {HOLDS_IN_FORCE},
+    act AS (
         SELECT * FROM unnest(CAST(:events AS text[]), CAST(:stages AS text[]),
             CAST(:windows AS text[]), CAST(:froms AS int[]), CAST(:tos AS int[]))
             AS a(event, stage, win, from_day, to_day)),
@@ -118,12 +117,7 @@ _PLAN = text(
               WHERE mb.bill_id = b.id AND mb.stage = a.stage
                 AND mb.window_key = a.win || ':' || b.due_date
                 AND (mb.live OR m.reason_code IN ('no_channel','stop')))
-          AND NOT EXISTS (
-              SELECT 1 FROM hold h WHERE h.lifted_at IS NULL AND h.from_day <= :today
-                AND (h.until_day IS NULL OR h.until_day > :today)
-                AND (h.bill_id = b.id OR (h.bill_id IS NULL AND
-                     (h.house_id = b.house_id OR h.house_id IS NULL)
-                     AND (h.party_id = b.party_id OR h.party_id IS NULL))))),
+          AND {NOT_HELD}),
     grouped AS (
         SELECT house_id, party_id, event, stage, min(window_key) AS window_key,
                min(due_date + to_day) AS last_day
@@ -156,7 +150,7 @@ def plan_reminders(*, community_id: int, today: date, due_at: datetime) -> int:
     current act of each bill, so missed days never make a burst (S23, S24, design 4.9).
     """
     acts = [a for a in rules.CALENDAR if a.kind == "message"]
-    db.session.execute(_BULK_PLAN)
+    db.session.execute(BULK_PLAN)
     return db.session.execute(
         _PLAN,
         {
@@ -177,7 +171,7 @@ def plan_issue_notices(*, bill_run_id: int, due_at: datetime) -> int:
 
     A run whose due day is over gets none: the overdue acts have taken over (design 4.9).
     """
-    db.session.execute(_BULK_PLAN)
+    db.session.execute(BULK_PLAN)
     return db.session.execute(
         text(
             """

@@ -65,7 +65,10 @@ def send_message(*, message_id: int, claim: Claim) -> str:
         return _finish(claim, message.state)
     bill_ids = _bill_ids(message_id)
     needs_permit = message.kind in ABOUT_MONEY_DUE
+    waits = needs_permit and conduct.notice_pending(bill_ids)
     db.session.rollback()
+    if waits:  # the platform has said its word already: nothing to ask
+        return _wait_for_notice(message_id, claim)
     if needs_permit:
         ask_about_bills(bill_ids)
     begun = _begin_calling(message_id, claim)
@@ -87,6 +90,18 @@ def _finish(claim: Claim, state: str) -> str:
     with transaction():
         tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
     return state
+
+
+def _wait_for_notice(message_id: int, claim: Claim) -> str:
+    with transaction():
+        if not tasks.hold(task_id=claim.task_id, lease_no=claim.lease_no):
+            return "lease_lost"
+        message = db.session.get_one(Message, message_id, with_for_update=True)
+        if message.state != "planned":
+            tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
+            return message.state
+        no = No("notice_pending", clock.business_now() + DOUBT_RETRY)
+        return _not_now(message, no, claim)
 
 
 def _begin_calling(message_id: int, claim: Claim) -> str:

@@ -52,7 +52,10 @@ def one(seed: int, seconds: float) -> dict[str, int]:
         return {"stuck": 1}
     result = json.loads(ran.stdout.splitlines()[-1])
     print(f"storm {seed}: {json.dumps(result, ensure_ascii=False)}", flush=True)
-    return counts(result)
+    found = counts(result)
+    if any(found[name] for name in WRONGS):
+        print(ran.stderr[-4000:], file=sys.stderr)
+    return found
 
 
 def counts(result: dict[str, Any]) -> dict[str, int]:

@@ -31,6 +31,7 @@ from tests.factories.estate import TODAY, set_business_now
 WAVE_SECONDS = 3.0
 PER_WAVE = 24
 LEASE_SECONDS = 12
+BACKLOG = 200
 CALM_SECONDS = 120
 ROLES = ("messages", "messages", "money", "money", "relay")  # who is killed, by weight
 
@@ -155,7 +156,12 @@ class Storm:
         return sorted(acts, key=lambda pair: pair[0])
 
     def _wave(self, number: int) -> None:
-        """Some reminders fall due, and most of these people pay, alone or for several flats."""
+        """Some reminders fall due, and most of these people pay, alone or for several flats.
+
+        A machine that cannot keep up gets no new work: the storm is about failures, not speed.
+        """
+        if patient(self._waiting) > BACKLOG:
+            return
         mine = self.town.households[number * PER_WAVE : (number + 1) * PER_WAVE]
         patient(lambda: plan_messages(self.town, mine))
         payers = self.dice.sample(mine, k=round(len(mine) * 0.7))
@@ -175,6 +181,16 @@ class Storm:
         self.payer.stdin.write(json.dumps(orders) + "\n")
         self.payer.stdin.flush()
         self.waves += 1
+
+    def _waiting(self) -> int:
+        count = db.session.scalar(
+            text(
+                "SELECT (SELECT count(*) FROM task WHERE state = 'ready' AND queue = 'messages') "
+                "+ (SELECT count(*) FROM inbox_pending)"
+            )
+        )
+        db.session.rollback()
+        return count
 
     def _kill(self) -> None:
         """Kill somebody; nine times in ten wait (briefly) until there is work in hand."""

@@ -593,6 +593,25 @@ def test_no_answer_to_the_question_is_not_no_record(estate, sandbox, sms, clean_
     assert len(book(sandbox)) == 1
 
 
+def test_a_subscribe_message_whose_outcome_was_lost_stays_in_doubt(
+    estate, sandbox, everything, clean_database
+):
+    """Nobody can be asked about it and a second one would be a second message."""
+    befriend(estate, sandbox, home_of(estate), everything, grants=2)
+    bill_id, message_id = reminder(estate)
+    send_due()
+    crash_before_commit(clean_database, message_id)
+    send_due()
+    row = message_row(message_id)
+    assert (row["state"], row["channel"]) == ("in_doubt", "wechat_subscribe")
+    assert row["begun_at"] == row["calling_at"]
+    assert scalar("SELECT count(*) FROM contact_log") == 1  # it may have arrived (C16)
+    assert scalar(f"SELECT live FROM message_bill WHERE bill_id = {bill_id}") is True
+    pass_time(3600)
+    send_due()
+    assert len(book(sandbox)) == 1
+
+
 def crash_before_commit(clean_database: Database, message_id: int) -> None:
     """Put the database back to the trace of the call, a minute ago, as a dead worker leaves it."""
     with psycopg.connect(clean_database.admin_url) as admin:
