@@ -97,7 +97,7 @@ def _wait_for_notice(message_id: int, claim: Claim) -> str:
         if not tasks.hold(task_id=claim.task_id, lease_no=claim.lease_no):
             return "lease_lost"
         message = db.session.get_one(Message, message_id, with_for_update=True)
-        if message.state != "planned":
+        if message.state != "planned":  # silenced by the payment it waits for
             tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
             return message.state
         no = No("notice_pending", clock.business_now() + DOUBT_RETRY)

@@ -11,7 +11,9 @@ from tests import checklist
 from tests.checklist import NUMBERS, read_rows, status_of, update
 from tests.checklist_marks import read_tests
 
-DOCUMENT = checklist.DOCUMENT.read_text(encoding="utf-8")
+_AS_IT_STANDS = checklist.DOCUMENT.read_text(encoding="utf-8")
+# The page with every built number put back to planned, whatever is built today.
+DOCUMENT = update(_AS_IT_STANDS, read_rows(_AS_IT_STANDS)[0], {})
 CALLS_PRODUCT = "import pytest\nfrom backend import money\n"
 
 
