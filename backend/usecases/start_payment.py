@@ -187,12 +187,16 @@ def _attach_bills(order: PaymentOrder, chosen: list[Bill], fees: dict) -> None:
     try:
         db.session.flush()
     except IntegrityError as error:
-        raise Refusal(
-            "payment_in_doubt",
-            message="another checkout of the same payer is being opened",
-            message_zh="您刚刚在另一处发起了同一账单的支付。",
-            what_to_do="请刷新账单,几秒后再试。",
-        ) from error
+        raise _another_checkout() from error
+
+
+def _another_checkout() -> Refusal:
+    return Refusal(
+        "payment_in_doubt",
+        message="another checkout of the same payer is being opened",
+        message_zh="您刚刚在另一处发起了同一账单的支付。",
+        what_to_do="请刷新账单,几秒后再试。",
+    )
 
 
 def _check_payable(chosen: list[Bill], total: int) -> None:
@@ -238,7 +242,9 @@ def _prepay(out_trade_no: str, payer: Payer, public_base_url: str) -> dict[str, 
     try:
         prepay = provider.prepay(request)
     except ProviderError as error:
-        _note_failure(out_trade_no, error)
+        found = _note_failure(out_trade_no, error)
+        if found in ("closing", "closed") and error.outcome != "unknown":
+            raise _another_checkout() from error  # it closed this order meanwhile
         raise _prepay_refusal(error) from error
     with transaction():
         order = operations.lock_order(out_trade_no)
@@ -248,12 +254,15 @@ def _prepay(out_trade_no: str, payer: Payer, public_base_url: str) -> dict[str, 
     return _answer(order)
 
 
-def _note_failure(out_trade_no: str, error: ProviderError) -> None:
+def _note_failure(out_trade_no: str, error: ProviderError) -> str:
+    """Write what a failed prepay means for the order; return the state it was found in."""
     with transaction():
         order = operations.lock_order(out_trade_no)
-        if order.state == "created":
+        found = order.state
+        if found == "created":
             order.state = "unknown" if error.outcome == "unknown" else "closing"
             order.next_query_at = clock.wire_now()
+    return found
 
 
 def _prepay_refusal(error: ProviderError) -> Refusal:
