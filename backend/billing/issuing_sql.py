@@ -44,14 +44,14 @@ _PARTS = f"""
     FROM price p
     JOIN fee_standard s ON s.id = p.standard_id
     JOIN house_fee hf ON hf.standard_code = s.code AND hf.valid && {_PERIOD}
-         AND {_IN_RANGE.format('hf.house_id')}
+         AND {_IN_RANGE.format("hf.house_id")}
     JOIN house h ON h.id = hf.house_id AND h.community_id = :community
-         AND {_IN_RANGE.format('h.id')}
+         AND {_IN_RANGE.format("h.id")}
     LEFT JOIN liability l ON l.house_id = hf.house_id AND l.valid @> {_PERIOD}
-         AND {_IN_RANGE.format('l.house_id')}
+         AND {_IN_RANGE.format("l.house_id")}
     WHERE NOT EXISTS (
         SELECT 1 FROM bill b WHERE b.house_id = hf.house_id AND b.fee_item_id = s.fee_item_id
-        AND {_IN_RANGE.format('b.house_id')} AND b.kind = 'regular' AND NOT b.reversed
+        AND {_IN_RANGE.format("b.house_id")} AND b.kind = 'regular' AND NOT b.reversed
         AND b.period_from < :pt AND b.period_to > :pf)
 """
 

@@ -193,7 +193,7 @@ class Storm:
         return count
 
     def _kill(self) -> None:
-        """Kill somebody; nine times in ten wait (briefly) until there is work in hand."""
+        """Kill somebody; wait half a second at most for a moment with work in hand."""
         role = self.dice.choice(ROLES)
         until = time.monotonic() + 0.5
         at_work = patient(self._at_work)
