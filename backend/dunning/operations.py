@@ -73,19 +73,29 @@ def after_payment(*, house_ids: Collection[int], day: date, now: datetime) -> No
 
 
 def keep_promises(*, house_ids: Collection[int], now: datetime) -> None:
-    """Mark open promises kept once the promised amount came in, and lift their holds (C71)."""
+    """Mark promises kept once the promised amount came in, and lift their holds (C71).
+
+    A promise already called broken is kept after all when the money is dated by its day: its
+    callback was lost, and the owner shall not be called for a word that was kept.
+    """
     db.session.execute(
         text(
             """
             WITH kept AS (
                 UPDATE promise p SET state = 'kept', closed_at = :now
-                WHERE p.state = 'open' AND p.house_id = ANY(:ids)
+                WHERE p.state IN ('open','broken') AND p.house_id = ANY(:ids)
                   AND (SELECT coalesce(sum(e.amount_fen), 0) FROM principal_event e
                        JOIN bill b ON b.id = e.bill_id JOIN journal j ON j.id = e.journal_id
                        WHERE b.house_id = p.house_id AND b.party_id = p.party_id
-                         AND e.kind IN ('payment','credit') AND e.id > p.after_event_id)
+                         AND e.kind IN ('payment','credit') AND e.id > p.after_event_id
+                         AND (p.state = 'open' OR e.day <= p.day))
                       >= least(p.amount_fen, p.open_at_start_fen)
-                RETURNING p.hold_id)
+                RETURNING p.id, p.house_id, p.party_id, p.hold_id),
+            closed AS (
+                UPDATE steward_task t SET state = 'cancelled', closed_at = :now
+                FROM kept k WHERE t.house_id = k.house_id AND t.party_id = k.party_id
+                  AND t.kind = 'promise_broken' AND t.window_key = 'promise:' || k.id
+                  AND t.state = 'open')
             UPDATE hold SET lifted_at = :now, lifted_by = 'promise kept'
             WHERE id IN (SELECT hold_id FROM kept) AND lifted_at IS NULL
             """
@@ -94,14 +104,38 @@ def keep_promises(*, house_ids: Collection[int], now: datetime) -> None:
     )
 
 
+_PAYING = """EXISTS (
+    SELECT 1 FROM bill b JOIN order_bill ob ON ob.bill_id = b.id
+    JOIN payment_order o ON o.id = ob.order_id
+    LEFT JOIN inbox_pending ip ON ip.out_trade_no = o.out_trade_no
+    WHERE b.house_id = p.house_id AND b.party_id = p.party_id
+      AND (o.state IN ('created','pending','unknown','closing') OR ip.inbox_id IS NOT NULL))"""
+
+
+def promises_waiting(*, community_id: int, today: date) -> int:
+    """Return how many promises of passed days wait for a payment that is on its way."""
+    return db.session.scalar(
+        text(
+            "SELECT count(*) FROM promise p "
+            f"WHERE p.state = 'open' AND p.community_id = :c AND p.day < :today AND {_PAYING}"
+        ),
+        {"c": community_id, "today": today},
+    )
+
+
 def break_promises(*, community_id: int, today: date, now: datetime) -> int:
-    """Break promises whose day passed unpaid: lift the hold, put the household back on the list."""
+    """Break promises whose day passed unpaid: lift the hold, put the household back on the list.
+
+    Money on its way counts as paid until the platform has said otherwise: such a promise stays
+    open (`promises_waiting`).
+    """
     return db.session.execute(
         text(
-            """
+            f"""
             WITH broken AS (
                 UPDATE promise p SET state = 'broken', closed_at = :now
                 WHERE p.state = 'open' AND p.community_id = :c AND p.day < :today
+                  AND NOT {_PAYING}
                 RETURNING p.id, p.house_id, p.party_id, p.hold_id, p.day),
             lifted AS (
                 UPDATE hold SET lifted_at = :now, lifted_by = 'promise broken'

@@ -1,18 +1,21 @@
 """Every day: promises met are kept, promises whose day passed are broken (C71).
 
 Keeping happens at the payment already; here it is only made sure of before anything is broken.
+A household whose payment is on its way is looked at again half an hour later.
 """
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import text
 
-from backend import clock
+from backend import clock, tasks
 from backend.billing import operations as billing
 from backend.db import db, transaction
 from backend.dunning import operations as dunning
+
+AGAIN = timedelta(minutes=30)
 
 
 def review_promises(today: date, *, community_id: int | None = None) -> int:
@@ -52,4 +55,18 @@ def _one_community(community_id: int, today: date) -> int:
         billing.lock_houses(houses)
         now = clock.business_now()
         dunning.keep_promises(house_ids=houses, now=now)
-        return dunning.break_promises(community_id=community_id, today=today, now=now)
+        broken = dunning.break_promises(community_id=community_id, today=today, now=now)
+        if dunning.promises_waiting(community_id=community_id, today=today):
+            _look_again(community_id, now + AGAIN)
+        return broken
+
+
+def _look_again(community_id: int, due_at: datetime) -> None:
+    tasks.plan(
+        queue="bulk",
+        kind="review_promises",
+        dedupe_key=f"{community_id}:again:{due_at:%Y-%m-%dT%H:%M}",
+        due_at=due_at,
+        payload={"community_id": community_id},
+        community_id=community_id,
+    )

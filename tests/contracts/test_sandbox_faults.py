@@ -225,30 +225,24 @@ def test_the_phone_page_in_plain_html(shop: Shop) -> None:
 
 
 @pytest.mark.browser
-def test_the_phone_page_in_a_browser(shop: Shop) -> None:
-    from playwright.sync_api import sync_playwright
-
-    from tests.support.browser import chromium
-
+def test_the_phone_page_in_a_browser(shop: Shop, browser) -> None:
     sms = shop.sandbox.post(
         "/_sandbox/sms", name="短信一", templates={"x": "账单已出，可登录 https://a.cn/pay/ 查看。"}
     )
     shop.order("F-0013")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 390, "height": 844})
-        page.goto(f"{shop.sandbox.url}/phone/{shop.person['id']}")
-        assert page.locator("#messages .message").count() == 0
-        send_sms(shop.sandbox, sms, "13900000001")
-        page.locator("#messages .message.sms a").wait_for()  # appears without a reload
-        link = page.locator("#messages .message.sms a").get_attribute("href")
-        assert link == "https://a.cn/pay/"
-        page.locator(".cashier button.confirm").click()
-        page.wait_for_load_state()
-        assert page.locator(".cashier").count() == 0
-        wide = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert wide, "the page must not scroll sideways"
-        browser.close()
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{shop.sandbox.url}/phone/{shop.person['id']}")
+    assert page.locator("#messages .message").count() == 0
+    send_sms(shop.sandbox, sms, "13900000001")
+    page.locator("#messages .message.sms a").wait_for()  # appears without a reload
+    link = page.locator("#messages .message.sms a").get_attribute("href")
+    assert link == "https://a.cn/pay/"
+    page.locator(".cashier button.confirm").click()
+    page.wait_for_load_state()
+    assert page.locator(".cashier").count() == 0
+    wide = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert wide, "the page must not scroll sideways"
+    page.close()
     assert shop.sandbox.get("/_sandbox/book/payments")[0]["state"] == "SUCCESS"
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from backend.db import db
+from backend.dunning import operations as dunning
 from backend.errors import NotFound, Refusal
+from backend.usecases.query_orders import ask_order
 from backend.usecases.record_promise import record_promise
 from backend.usecases.review_promises import review_promises
+from backend.usecases.settle_payments import settle_payments
 from tests.factories import estate as make
 from tests.factories.estate import BILL_FEN, TODAY
+from tests.integration.test_payment_loop import make_merchant, open_order
 
 DAY = timedelta(days=1)
 
@@ -213,7 +218,78 @@ def test_money_that_came_before_the_promise_does_not_keep_it(place, db_owner):
     assert review_promises(made.day + DAY) == 1
 
 
-def pay(estate, home, bill_id, fen):
+@pytest.fixture
+def checkout(place, sandbox):
+    """An order of the promising household, opened and not yet paid."""
+    sandbox.post("/_sandbox/apps", kind="miniprogram", name="loop-mini")
+    estate, _, bill = place
+    make_merchant(estate, sandbox)
+    number, _ = open_order(estate, sandbox, [bill])
+    return number
+
+
+@pytest.mark.covers("C71", "C27")
+def test_money_on_its_way_keeps_a_promise_open_until_the_platform_has_spoken(
+    place, checkout, sandbox, db_owner
+):
+    made = promise(place)
+    sandbox.post("/_sandbox/pay", out_trade_no=checkout)  # its callback is lost
+    morning = made.day + DAY
+    make.set_business_now(morning, "06:30")
+    assert review_promises(morning) == 0
+    assert rows(db_owner, "SELECT state FROM promise") == [("open",)]
+    assert rows(db_owner, "SELECT count(*) FROM steward_task") == [(0,)]
+    again = rows(
+        db_owner,
+        "SELECT to_char(due_at AT TIME ZONE 'Asia/Shanghai', 'MM-DD HH24:MI') FROM task "
+        "WHERE kind = 'review_promises' AND state = 'ready'",
+    )
+    assert again == [("12-16 07:00",)]
+
+    assert ask_order(checkout) == "paid"
+    assert review_promises(morning) == 0  # the notice waits to be judged: still money on its way
+    assert settle_payments() == 1
+    assert review_promises(morning) == 0
+    assert rows(db_owner, "SELECT state FROM promise") == [("kept",)]
+    assert rows(db_owner, "SELECT lifted_by FROM hold") == [("promise kept",)]
+    assert rows(db_owner, "SELECT count(*) FROM steward_task") == [(0,)]
+
+
+@pytest.mark.covers("C71")
+def test_an_abandoned_checkout_does_not_keep_a_promise_open(place, checkout, db_owner):
+    made = promise(place)
+    morning = made.day + DAY
+    make.set_business_now(morning, "06:30")
+    assert review_promises(morning) == 0
+    db.session.execute(text("UPDATE payment_order SET state = 'closing'"))
+    db.session.execute(text("UPDATE payment_order SET state = 'closed', closed_at = now()"))
+    db.session.commit()
+    assert review_promises(morning) == 1
+    assert rows(db_owner, "SELECT state FROM promise") == [("broken",)]
+
+
+@pytest.mark.covers("C71")
+@pytest.mark.parametrize(
+    "days_late, state, task", [(0, "kept", "cancelled"), (1, "broken", "open")]
+)
+def test_money_dated_by_the_promised_day_mends_a_promise_called_broken(
+    place, db_owner, days_late, state, task
+):
+    estate, home, bill = place
+    make.make_bill(estate, home, due_date=TODAY - DAY)  # overdue whatever the promise covers
+    made = promise(place, amount=10000)
+    make.set_business_now(made.day + DAY, "06:30")
+    assert review_promises(made.day + DAY) == 1
+    pay(estate, home, bill, 10000, day=made.day + days_late * DAY)
+    dunning.after_payment(
+        house_ids=[home.house_id], day=made.day + DAY, now=make.set_business_now(made.day + DAY)
+    )
+    db.session.commit()
+    assert rows(db_owner, "SELECT state FROM promise") == [(state,)]
+    assert rows(db_owner, "SELECT kind, state FROM steward_task") == [("promise_broken", task)]
+
+
+def pay(estate, home, bill_id, fen, day=None):
     """Book money on a bill as settling does, without a platform."""
     from backend import clock
     from backend.billing import operations as billing
@@ -231,7 +307,10 @@ def pay(estate, home, bill_id, fen):
         at=clock.wire_now(),
     )
     billing.apply_to_bills(
-        appropriation=split, waived_late_fee={}, day=clock.business_today(), journal_id=journal
+        appropriation=split,
+        waived_late_fee={},
+        day=day or clock.business_today(),
+        journal_id=journal,
     )
     db.session.commit()
 

@@ -20,6 +20,7 @@ from backend import clock
 
 Next = Literal["next_channel", "retry", "stop"]
 _WORKERS = 8
+_LEAST_SECONDS = 0.05
 
 
 class NotSent(Exception):
@@ -49,7 +50,12 @@ class Attempt:
     @property
     def seconds_left(self) -> float:
         """Seconds until the deadline, at least 0.05 so that a socket timeout stays valid."""
-        return max(0.05, self._ends - clock.monotonic())
+        return max(_LEAST_SECONDS, self._ends - clock.monotonic())
+
+    @property
+    def over(self) -> bool:
+        """Tell whether the deadline has come (the least a socket may wait is part of it)."""
+        return self._ends - clock.monotonic() < _LEAST_SECONDS
 
     def begin_write(self) -> None:
         """Pass the point of no return. Raises NotSent if the caller gave up before."""

@@ -217,7 +217,7 @@ class Channel(ABC):
     def _gave_up(self, attempt: Attempt) -> Outcome:
         if attempt.abandon():
             return Outcome("refused", None, "timeout_before_send", "超时,消息尚未发出。", "retry")
-        return Outcome("in_doubt", None, "timeout", "通道未在时限内答复,结果未知。", "stop")
+        return _NO_ANSWER
 
     def _judge_failure(self, error: Exception, attempt: Attempt) -> Outcome:
         if isinstance(error, VendorRefusal):
@@ -234,6 +234,8 @@ class Channel(ABC):
                 "refused", None, "internal", "程序错误,消息未发出,请管理员查看。", "stop"
             )
         log.warning("channel_doubt", channel=self.name, error=type(error).__name__)
+        if attempt.over:  # the socket's own limit and ours end together: either may come first
+            return _NO_ANSWER
         return Outcome("in_doubt", None, "transport", "通道连接中断,结果未知。", "stop")
 
     def judge(self, code: str, *, detail: str = "") -> Outcome:
@@ -256,6 +258,7 @@ class Channel(ABC):
         return is_not_written(error)
 
 
+_NO_ANSWER = Outcome("in_doubt", None, "timeout", "通道未在时限内答复,结果未知。", "stop")
 _GATEWAY_SAFE = Verdict("refused", "retry", "通道服务器错误,稍后用同一编号重试。")
 _GATEWAY_DOUBT = Verdict("in_doubt", "stop", "通道服务器错误,结果未知。")
 _UNKNOWN = Verdict("refused", "stop", "通道返回了未登记的错误码,请管理员查看。")
