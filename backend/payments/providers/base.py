@@ -242,7 +242,8 @@ class Provider(ABC):
 
     @abstractmethod
     def download_bill(self, day: date) -> list[StatementRow]:
-        """Fetch the statement of a past Shanghai day; [] on a day without trades. Raises
+        """Fetch the statement of a past Shanghai day (the platform's calendar, so of the wire clock);
+        [] on a day without trades. Raises
         ProviderError (retryable while the platform still prepares it, usually until 10:00)."""
 
     @abstractmethod
