@@ -242,9 +242,10 @@ class Provider(ABC):
 
     @abstractmethod
     def download_bill(self, day: date) -> list[StatementRow]:
-        """Fetch the statement of a past Shanghai day (the platform's calendar, so of the wire clock);
-        [] on a day without trades. Raises
-        ProviderError (retryable while the platform still prepares it, usually until 10:00)."""
+        """Fetch the statement of a past Shanghai day; [] on a day without trades.
+
+        day: on the platform's calendar, so from the wire clock. Raises ProviderError (retryable
+        while the platform still prepares it, usually until 10:00)."""
 
     @abstractmethod
     def parse_notice(self, headers: Mapping[str, str], raw_body: bytes, now: datetime) -> Notice:
