@@ -23,6 +23,7 @@ from launcher.services import Services, need_given_servers
 
 _READY_SECONDS = 90.0
 _SANDBOX = "sandbox"
+_FIRST = (_SANDBOX, "web")  # the demo's platforms call back while it is told
 
 
 class _Asked(Exception):
@@ -141,10 +142,11 @@ def _bring_up(variables: dict[str, str], processes: list[Process]) -> None:
         processes.append(
             Process(name, command, environment=variables, root=project.ROOT, number=number)
         )
-    first = [each for each in processes if each.name == _SANDBOX]
+    first = [each for each in processes if each.name in _FIRST]
     _start(first)
     if not production:
         _wait_for_port(int(variables["SANDBOX_PORT"]), first)
+        _wait_for_port(int(variables["PORT"]), first)
         _flask(variables, "demo", "--if-empty")
     _start([each for each in processes if each not in first])
     _wait_until_ready(f"http://{LOOPBACK}:{variables['PORT']}/readyz", processes)
@@ -168,7 +170,7 @@ def _wait_for_port(port: int, processes: list[Process]) -> None:
     while not answers(LOOPBACK, port):
         _look(processes)
         if time.monotonic() > deadline:
-            raise Stop(f"沙箱未就绪 / the sandbox does not listen on {port}, see its log above.")
+            raise Stop(f"未就绪 / nothing listens on port {port} yet, see the log above.")
         time.sleep(0.1)
 
 

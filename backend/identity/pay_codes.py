@@ -21,7 +21,7 @@ def pay_code(*, house_id: int, party_id: int, at: datetime) -> str:
     )
     code = db.session.scalar(wanted)
     if code is None:
-        db.session.execute(
+        code = db.session.scalar(
             pg_insert(PayCode)
             .values(
                 code="".join(secrets.choice(ALPHABET) for _ in range(LENGTH)),
@@ -30,6 +30,6 @@ def pay_code(*, house_id: int, party_id: int, at: datetime) -> str:
                 created_at=at,
             )
             .on_conflict_do_nothing()
+            .returning(PayCode.code)
         )
-        code = db.session.scalar(wanted)
-    return code
+    return code or db.session.scalar(wanted)  # None: somebody else made it just now

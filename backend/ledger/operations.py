@@ -130,9 +130,11 @@ def credits_of_houses(*, company_id: int, house_ids: Sequence[int]) -> dict[tupl
     """Return {(house, party): fen} of the positive credits at these houses."""
     rows = db.session.execute(
         text(
-            "SELECT split_part(code, ':', 2)::bigint h, split_part(code, ':', 3)::bigint p, balance"
-            " FROM account WHERE company_id = :c AND currency = 'CNY' AND balance > 0"
-            " AND code ~ '^credit:' AND split_part(code, ':', 2)::bigint = ANY(:ids)"
+            # ';' follows ':' in the C collation: a range of the index per house, no scan
+            "SELECT h.id AS h, split_part(a.code, ':', 3)::bigint AS p, a.balance"
+            " FROM unnest(CAST(:ids AS bigint[])) AS h(id) JOIN account a ON a.company_id = :c"
+            " AND a.code >= 'credit:' || h.id || ':' AND a.code < 'credit:' || h.id || ';'"
+            " WHERE a.currency = 'CNY' AND a.balance > 0"
         ),
         {"c": company_id, "ids": list(house_ids)},
     )

@@ -26,7 +26,7 @@ from backend.conduct import operations as conduct
 from backend.conduct.operations import No
 from backend.db import db, transaction
 from backend.estate import privacy
-from backend.estate.models import Community
+from backend.estate.models import Community, Company
 from backend.identity.pay_codes import pay_code
 from backend.reminders import outlets, templates
 from backend.reminders.channels.base import Outcome
@@ -217,9 +217,11 @@ def _not_now(message: Message, no: No, claim: Claim) -> str:
 
 
 def _deliver(message: Message, open_bills: list[Bill], bill_ids: list[int], claim: Claim) -> str:
-    company_id = db.session.get_one(Community, message.community_id).company_id
+    # held to the end of the call: the session forgets what nobody holds and would ask again
+    community = db.session.get_one(Community, message.community_id)
+    company = db.session.get_one(Company, community.company_id)
     outlet = outlets.outlet_for(
-        company_id=company_id,
+        company_id=company.id,
         house_id=message.house_id,
         party_id=message.party_id,
         event=message.event,
@@ -229,12 +231,11 @@ def _deliver(message: Message, open_bills: list[Bill], bill_ids: list[int], clai
         message.state, message.reason_code = "failed", "no_channel"
         tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
         return "failed"
-    message.channel = outlet.channel.name
     begun = clock.wire_now()
-    outcome = hand_over(message, open_bills, bill_ids, outlet, company_id)
+    outcome = hand_over(message, open_bills, bill_ids, outlet, company.id)
     if outcome.code == "timeout_before_send" and message.kind in ABOUT_MONEY_DUE:
-        message.channel = "auto"
         return _not_now(message, No("answer_too_old", clock.business_now() + DOUBT_RETRY), claim)
+    message.channel = outlet.channel.name
     message.begun_at, message.ended_at = begun, clock.wire_now()
     if outcome.state != "refused":
         count_contact(message)
