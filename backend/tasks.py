@@ -119,13 +119,29 @@ def finish(*, task_id: int, lease_no: int) -> bool:
     return _move(task_id, lease_no, "state = 'done', done_at = :wire, lease_until = NULL")
 
 
-def postpone(*, task_id: int, lease_no: int, due_at: datetime, reason: str) -> bool:
-    """Give the row back for a later business instant; a postponement is not a failed try."""
+def postpone(
+    *, task_id: int, lease_no: int, due_at: datetime, reason: str, keep_tries: bool = False
+) -> bool:
+    """Give the row back for a later business instant; a postponement is not a failed try.
+
+    keep_tries: this look followed a try that failed, which stays counted.
+    """
     return _move(
         task_id, lease_no,
-        "state = 'ready', tries = 0, due_at = :due_at, lease_until = NULL, last_error = :reason",
-        due_at=due_at, reason=reason,
+        "state = 'ready', tries = CASE WHEN :keep THEN tries ELSE 0 END, due_at = :due_at, "
+        "lease_until = NULL, last_error = :reason",
+        due_at=due_at, reason=reason, keep=keep_tries,
     )  # fmt: skip
+
+
+def is_last_try(*, task_id: int) -> bool:
+    """Tell whether a failure of the running try would make the row 'dead'."""
+    return bool(
+        db.session.scalar(
+            text("SELECT tries >= :max FROM task WHERE id = :id"),
+            {"id": task_id, "max": MAX_TRIES},
+        )
+    )
 
 
 def fail(*, task_id: int, lease_no: int, error: str) -> bool:

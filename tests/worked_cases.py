@@ -86,9 +86,17 @@ def proration(case: Case) -> Case:
     }
 
 
+def _complete(terms: Case) -> bool:
+    """Tell whether terms make a price; a tariff may bring what the base leaves open."""
+    return "fixed" in terms or {"area", "rate"} <= terms.keys()
+
+
 def _price_steps(case: Case) -> list[fees.PriceStep]:
+    """Return the prices by day; terms without a price add no step (an uncovered day is refused)."""
     terms = {key: case[key] for key in PRICE_KEYS if case.get(key) is not None}
-    steps = [fees.PriceStep(day(case["from"]), _price(terms))] if terms else []
+    start = day(case["from"])
+    steps = [fees.PriceStep(start, _price(terms))] if _complete(terms) else []
+    tariff_steps = []
     for tariff in sorted(case.get("tariffs") or (), key=lambda t: t["from"]):
         change = {key: tariff[key] for key in PRICE_KEYS if tariff.get(key) is not None}
         if "fixed" in change:
@@ -96,14 +104,10 @@ def _price_steps(case: Case) -> list[fees.PriceStep]:
         elif change:
             terms.pop("fixed", None)
         terms |= change
-        steps.append(fees.PriceStep(day(tariff["from"]), _price(terms)))
-    return _in_force(steps, day(case["from"]))
-
-
-def _in_force(steps: list[fees.PriceStep], start: date) -> list[fees.PriceStep]:
-    """Leave the base price out where a tariff is already in force at the start."""
-    early = [step for step in steps[1:] if step.start <= start]
-    return steps[1:] if early else steps
+        if _complete(terms):
+            tariff_steps.append(fees.PriceStep(day(tariff["from"]), _price(terms)))
+    in_force_at_start = any(step.start <= start for step in tariff_steps)
+    return tariff_steps if in_force_at_start else steps + tariff_steps
 
 
 def _reductions(case: Case) -> list[fees.Reduction]:
@@ -315,7 +319,7 @@ def run_case(case: Case) -> Case:
         return answer | {"output": rule(case["input"])}
     except (Refusal, AmountRefused, PeriodRefused) as refusal:
         return answer | {"output": {"refused": f"{refusal.code}: {refusal.message_zh}"}}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         return answer | {"error": f"{type(error).__name__}: {error}"}
 
 
@@ -323,7 +327,14 @@ def run(lines: Iterable[str]) -> Iterator[str]:
     """Yield one JSON line per non-empty input line."""
     for text in lines:
         if text.strip():
-            yield json.dumps(run_case(json.loads(text)), ensure_ascii=False)
+            yield json.dumps(_answer(text), ensure_ascii=False)
+
+
+def _answer(text: str) -> Case:
+    try:
+        return run_case(json.loads(text))
+    except (ValueError, AttributeError) as error:  # not JSON, or not an object: the others go on
+        return {"id": None, "error": f"not a case: {error}"}
 
 
 if __name__ == "__main__":

@@ -108,6 +108,7 @@ def _money(pairs: Collection[Pair], today: date) -> dict[Pair, Any]:
                 LEFT JOIN inbox_pending ip ON ip.out_trade_no = o.out_trade_no
                 WHERE ob.bill_id = b.id
                   AND (o.state IN ('created','pending','unknown','closing')
+                       OR (o.state = 'closed' AND o.next_query_at IS NOT NULL)
                        OR ip.inbox_id IS NOT NULL))) AS paying
             FROM unnest(CAST(:houses AS bigint[]), CAST(:parties AS bigint[]))
                  AS p(house_id, party_id)

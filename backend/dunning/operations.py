@@ -109,7 +109,8 @@ _PAYING = """EXISTS (
     JOIN payment_order o ON o.id = ob.order_id
     LEFT JOIN inbox_pending ip ON ip.out_trade_no = o.out_trade_no
     WHERE b.house_id = p.house_id AND b.party_id = p.party_id
-      AND (o.state IN ('created','pending','unknown','closing') OR ip.inbox_id IS NOT NULL))"""
+      AND (o.state IN ('created','pending','unknown','closing')
+           OR (o.state = 'closed' AND o.next_query_at IS NOT NULL) OR ip.inbox_id IS NOT NULL))"""
 
 
 def promises_waiting(*, community_id: int, today: date) -> int:

@@ -32,7 +32,7 @@ def note_outcome(
         message.state = "in_doubt"
         tasks.finish(task_id=task_id, lease_no=lease_no)
         _ask_later(message)
-    elif outcome.next == "retry":
+    elif outcome.next == "retry" and not tasks.is_last_try(task_id=task_id):
         message.state, message.begun_at, message.ended_at = "planned", None, None
         message.channel = "auto"  # the next try may go another way
         tasks.fail(task_id=task_id, lease_no=lease_no, error=outcome.code)
@@ -40,7 +40,7 @@ def note_outcome(
         message.state = "failed"
         tasks.finish(task_id=task_id, lease_no=lease_no)
         _learn(outcome, outlet, message.channel)
-        if outcome.next == "next_channel":
+        if outcome.next in ("next_channel", "retry"):  # refused each time: another way is left
             db.session.flush()
             next_channel(message)
         else:

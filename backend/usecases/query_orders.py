@@ -104,6 +104,8 @@ def _write_answer(
             if order.state in LIVE:
                 delay = operations.query_delay(asked_at - order.created_at)
                 order.next_query_at = asked_at + delay if delay else None
+            else:
+                order.next_query_at = _last_look(order, asked_at)
             if trade.state == "unknown" and order.state == "pending":
                 order.state = "unknown"
             elif trade.state == "unpaid" and order.state == "unknown":
@@ -157,10 +159,21 @@ def close_order(out_trade_no: str) -> str:
             return "closed" if order.state == "closed" else "paid"
         if word in ("closed", "not_exist"):
             now = clock.wire_now()
-            order.state, order.closed_at, order.next_query_at = "closed", now, None
+            order.state, order.closed_at = "closed", now
+            order.next_query_at = _last_look(order, now) if word == "not_exist" else None
             return "closed"
         order.next_query_at = clock.wire_now() + timedelta(seconds=30)
     return "unknown"
+
+
+def _last_look(order: PaymentOrder, now: datetime) -> datetime | None:
+    """Return when a closed order is asked about once more; None when nobody can pay it any more.
+
+    A trade the platform has never seen cannot be closed there: Alipay opens it when the code is
+    scanned, until `time_expire`, whatever we wrote here (facts Z6).
+    """
+    last = order.time_expire + CLOSE_GRACE
+    return last if now < last else None
 
 
 def ask_about_bills(bill_ids: Sequence[int], *, timeout: float = 1.0) -> dict[str, str]:

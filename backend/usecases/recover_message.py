@@ -11,10 +11,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from backend import clock, tasks
+from backend.billing.models import Bill
+from backend.conduct import operations as conduct
+from backend.conduct.operations import No
 from backend.db import db, transaction
 from backend.estate.models import Community
 from backend.reminders import outlets, rules
-from backend.reminders.channels.base import Channel, Outcome
+from backend.reminders.channels.base import Outcome
 from backend.reminders.models import Message, MessageBill
 from backend.usecases.query_orders import ask_about_bills
 from backend.usecases.send_message import (
@@ -24,6 +27,7 @@ from backend.usecases.send_message import (
     hand_over,
     lock_for_sending,
     nothing_due,
+    refusal,
     still_open,
 )
 
@@ -48,10 +52,10 @@ def recover_message(*, message_id: int, claim: Claim) -> str:
     answer = _ask(outlet, out_id, called_at)
     if answer is not None and answer.state in ("accepted", "delivered", "refused"):
         return _write(message_id, claim, channel.name, answer)
-    if was_calling and answer is None and _may_repeat(channel, age):
-        return _replan(message_id, claim)
-    if not was_calling and channel.resend_is_safe and age < DEDUPE_WINDOW:
+    if channel.resend_is_safe and age < DEDUPE_WINDOW:
         return _repeat(message_id, claim, outlet, company_id)
+    if was_calling and answer is None and channel.can_ask and age > SETTLED_AFTER:
+        return _replan(message_id, claim)  # the vendor has no record long after the call
     return _leave(message_id, claim, channel.name, age)
 
 
@@ -78,13 +82,6 @@ def _ask(outlet: outlets.Outlet, out_id: str, called_at: datetime) -> Outcome | 
         if answer is not None:
             break
     return answer
-
-
-def _may_repeat(channel: Channel, age: timedelta) -> bool:
-    """Sending again cannot double: the vendor drops it, or has no record long after the call."""
-    if channel.resend_is_safe:
-        return age < DEDUPE_WINDOW
-    return channel.can_ask and age > SETTLED_AFTER
 
 
 def _held(message_id: int, claim: Claim) -> Message | None:
@@ -133,16 +130,17 @@ def _replan(message_id: int, claim: Claim) -> str:
         message.state, message.channel = "planned", "auto"
         tasks.postpone(
             task_id=claim.task_id, lease_no=claim.lease_no, due_at=clock.business_now(),
-            reason="not_sent_repeat",
+            reason="not_sent_repeat", keep_tries=True,
         )  # fmt: skip
     return "planned"
 
 
 def _repeat(message_id: int, claim: Claim, outlet: outlets.Outlet, company_id: int) -> str:
-    """Send again with the same id, under the same locks and questions about money.
+    """Send again with the same id, by the same way, under the same locks and questions about money.
 
-    The counts are not asked: the doubtful message took its place in them. Whatever speaks against
-    it, or is not a clear yes of the platform, leaves the doubt as it is.
+    A doubtful message took its place in the counts; one whose caller died asks for all. Whatever
+    speaks against it, or is not a clear yes of the platform, leaves the doubt as it is: planned
+    anew it could go out twice, after the platform has forgotten its id or by another way.
     """
     bill_ids = list(
         db.session.scalars(
@@ -157,15 +155,40 @@ def _repeat(message_id: int, claim: Claim, outlet: outlets.Outlet, company_id: i
             return "lease_lost"
         lock_for_sending(message)
         open_bills = still_open(bill_ids)
-        if message.kind not in ABOUT_MONEY_DUE or not nothing_due(message, open_bills, bill_ids):
-            outcome = hand_over(message, open_bills, bill_ids, outlet, company_id)
-            if outcome.state == "accepted":
-                message.state, message.vendor_id = "accepted", outcome.vendor_id
-                message.reason_code, message.ended_at = outcome.code, clock.wire_now()
-                tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
-                return "accepted"
-        _ask_again(message, claim, clock.wire_now() - message.calling_at)
+        no = _speaks_against(message, open_bills, bill_ids)
+        outcome = hand_over(message, open_bills, bill_ids, outlet, company_id) if not no else None
+        was_calling = message.state == "calling"
+        if was_calling:
+            _note_call(message, outlet.channel.name, count=True)
+        if outcome and outcome.state == "accepted":
+            message.state, message.vendor_id = "accepted", outcome.vendor_id
+            message.reason_code, message.ended_at = outcome.code, clock.wire_now()
+            tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
+            return "accepted"
+        message.state = "in_doubt"
+        if was_calling and no:  # no other look may send it without asking for a permit
+            message.reason_code = no.code
+            tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
+        else:
+            age = clock.wire_now() - message.calling_at
+            _ask_again(message, claim, age, keep_tries=was_calling)
         return message.state
+
+
+def _speaks_against(message: Message, open_bills: list[Bill], bill_ids: list[int]) -> No | None:
+    """Return why a message may not be repeated; the permit of a first call is written down."""
+    if message.state != "calling":
+        about_money = message.kind in ABOUT_MONEY_DUE
+        return nothing_due(message, open_bills, bill_ids) if about_money else None
+    no = refusal(message, open_bills, bill_ids)
+    conduct.write_permit(
+        subject_type="message",
+        subject_id=message.id,
+        house_id=message.house_id,
+        party_id=message.party_id,
+        no=no,
+    )
+    return no
 
 
 def _leave(message_id: int, claim: Claim, channel: str | None, age: timedelta) -> str:
@@ -178,22 +201,26 @@ def _leave(message_id: int, claim: Claim, channel: str | None, age: timedelta) -
             message.state, message.reason_code = "failed", "no_channel"
             tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
             return "failed"
-        if message.state == "calling" and age > SETTLED_AFTER:
+        was_calling = message.state == "calling"
+        if was_calling and age > SETTLED_AFTER:
             _note_call(message, channel, count=True)
             message.state = "in_doubt"
-        _ask_again(message, claim, age)
+        _ask_again(message, claim, age, keep_tries=was_calling)
         return message.state
 
 
-def _ask_again(message: Message, claim: Claim, age: timedelta) -> None:
-    """Look again soon, then rarely; a subscribe message has nobody to ask."""
+def _ask_again(message: Message, claim: Claim, age: timedelta, *, keep_tries: bool) -> None:
+    """Look again soon, then rarely; a subscribe message has nobody to ask.
+
+    keep_tries: a call that always ends in a fault of ours must reach the end of its tries.
+    """
     if age > GIVE_UP or message.channel == rules.SUBSCRIBE:
         tasks.finish(task_id=claim.task_id, lease_no=claim.lease_no)
         return
     wait = SETTLED_AFTER if age < timedelta(minutes=2) else timedelta(minutes=10)
     tasks.postpone(
         task_id=claim.task_id, lease_no=claim.lease_no, due_at=clock.business_now() + wait,
-        reason="in_doubt",
+        reason="in_doubt", keep_tries=keep_tries,
     )  # fmt: skip
 
 

@@ -24,6 +24,8 @@ def settle_refund(notice: Inbox, order: PaymentOrder, now: datetime) -> tuple[st
         return "quarantined", "unknown_refund"
     if refund.state == "succeeded":
         return "duplicate", ""
+    if refund.state in ("closed", "rejected"):  # the credit was given back: a person must look
+        return "quarantined", "refund_after_close"
     amount = notice.parsed.get("amount_fen")
     if amount is None:
         refund.next_query_at = now

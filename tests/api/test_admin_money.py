@@ -5,10 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from backend.db import db
+from backend import clock
+from backend.db import db, transaction
+from backend.payments import operations
+from backend.payments.models import Merchant, Refund
+from backend.usecases.settle_payments import settle_payments
+from backend.usecases.settle_refunds import note_refund_state
 from tests.factories import estate as make
 from tests.factories.estate import BILL_FEN, TODAY
+from tests.integration.test_notice_rotation import change_config
 from tests.support.staff import StaffClient
 
 DAY = timedelta(days=1)
@@ -191,7 +199,6 @@ def test_no_more_than_is_open_can_be_waived(client, estate, db_owner):
 def pay_twice(estate, sandbox, fen):
     """Two payers pay the same bill; the second payment becomes credit. Return both numbers."""
     from backend.usecases.query_orders import ask_order
-    from backend.usecases.settle_payments import settle_payments
     from backend.usecases.start_payment import Payer, start_payment
 
     make.make_merchant(estate, sandbox, channel="wechatpay", appid="wx0123456789abcdef")
@@ -332,6 +339,60 @@ def test_a_lost_answer_is_asked_for_under_the_same_number(
     sandbox.delete("/_sandbox/faults")
     wait_for(lambda: refunded(db_owner), 20)
     assert len(sandbox.get("/_sandbox/book/refunds")) == 1
+
+
+def test_a_question_the_platform_refuses_closes_no_refund(
+    client, estate, sandbox, db_owner, wait_for
+):
+    """Our key was changed by mistake: 401 to a query says nothing about the money on its way."""
+    _, second = pay_twice(estate, sandbox, BILL_FEN)
+    finance = member(client, estate, "finance")
+    finance.ok_post("/refunds", {"out_trade_no": second, "amount_fen": 4293, "reason": "退款"})
+    merchant = rows(db_owner, "SELECT name FROM merchant")[0][0]
+    key = rsa.generate_private_key(65537, 2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    kept = change_config(merchant, private_key_pem=pem)
+    assert refunded(db_owner) is False
+    assert rows(db_owner, "SELECT state FROM refund") == [("unknown",)]
+    assert credit(estate, db_owner) == BILL_FEN - 4293
+    change_config(merchant, **kept)
+    wait_for(lambda: refunded(db_owner), 20)
+    assert credit(estate, db_owner) == BILL_FEN - 4293
+    assert rows(db_owner, "SELECT sum(amount) FROM posting") == [(0,)]
+
+
+def test_a_refund_that_arrives_after_it_was_called_closed_is_shown_to_a_person(
+    client, estate, sandbox, db_owner
+):
+    _, second = pay_twice(estate, sandbox, BILL_FEN)
+    finance = member(client, estate, "finance")
+    finance.ok_post("/refunds", {"out_trade_no": second, "amount_fen": 4293, "reason": "退款"})
+    close_in_our_books(second)
+    assert credit(estate, db_owner) == BILL_FEN
+    with transaction():
+        merchant_id = db.session.scalar(db.select(Merchant.id))
+        operations.store_notice(
+            channel="wechatpay", merchant_id=merchant_id, event_key="EV-late-refund",
+            kind="refund", out_trade_no=second, raw=b"{}", headers={}, at=clock.wire_now(),
+            parsed={
+                "out_refund_no": f"{second}R1", "amount_fen": 4293, "refund_state": "succeeded"
+            },
+        )  # fmt: skip
+    assert settle_payments() == 1
+    assert rows(
+        db_owner, "SELECT state, reason FROM check_v1.inbox WHERE event_key = 'EV-late-refund'"
+    ) == [("quarantined", "refund_after_close")]
+    assert rows(db_owner, "SELECT count(*) FROM inbox_pending") == [(0,)]
+    assert rows(db_owner, "SELECT state FROM refund") == [("closed",)]
+    assert credit(estate, db_owner) == BILL_FEN
+
+
+def close_in_our_books(out_trade_no):
+    """What a wrong word of the platform did: the refund closed, the credit given back."""
+    with transaction():
+        order = operations.lock_order(out_trade_no)
+        refund = db.session.scalar(db.select(Refund).with_for_update())
+        note_refund_state(refund, order, "closed", clock.wire_now())
 
 
 # ------------------------------------------------------------------ exceptions

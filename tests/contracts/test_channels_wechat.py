@@ -144,12 +144,12 @@ def test_a_field_the_platform_would_refuse_never_leaves_the_house(platform):
     assert platform.asked("wechat.template") == []
 
 
-def test_a_gateway_error_is_repeated_only_where_the_platform_drops_the_duplicate(platform):
+def test_a_gateway_error_says_nothing_about_the_message(platform):
     platform.grant(2)
     platform.fault("wechat.template", "http_500")
     platform.fault("wechat.subscribe", "http_500")
     template, subscribe = platform.send("wechat_template"), platform.send("wechat_subscribe")
-    assert (template.state, template.code, template.next) == ("refused", "http_502", "retry")
+    assert (template.state, template.code, template.next) == ("in_doubt", "http_502", "stop")
     assert (subscribe.state, subscribe.code, subscribe.next) == ("in_doubt", "http_502", "stop")
 
 

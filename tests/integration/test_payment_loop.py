@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import text
 
 from backend import clock
+from backend.conduct.queries import permission
 from backend.db import db, transaction
 from backend.errors import Refusal
 from backend.payments import operations
-from backend.usecases.query_orders import ask_order, query_orders
+from backend.usecases.query_orders import CLOSE_GRACE, ask_order, close_order, query_orders
 from backend.usecases.receive_notice import receive_notice
 from backend.usecases.settle_payments import settle_payments
 from backend.usecases.start_payment import Payer, start_payment
@@ -144,6 +145,49 @@ def test_a_lost_callback_is_found_by_asking(estate, sandbox):
 
     assert row("SELECT state FROM check_v1.bills WHERE id = :i", i=bill_id)["state"] == "paid"
     assert row("SELECT event_key FROM inbox")["event_key"].startswith(f"query:{number}:")
+
+
+@pytest.mark.covers("C56")
+def test_an_alipay_code_closed_unseen_can_still_be_paid_and_is_asked_about(estate, sandbox):
+    """The platform does not know a code before it is scanned, so nothing can be closed there."""
+    make_merchant(estate, sandbox, channel="alipay")
+    bill_id = make_bill(estate, estate.homes[0])
+    number, params = open_order(estate, sandbox, [bill_id], "alipay", "qr")
+    assert close_order(number) == "closed"
+    look = row(
+        "SELECT state, next_query_at - time_expire AS after FROM payment_order "
+        "WHERE out_trade_no = :n", n=number,
+    )  # fmt: skip
+    assert (look["state"], look["after"]) == ("closed", CLOSE_GRACE)
+    home = estate.homes[0]
+    call = permission(
+        house_id=home.house_id, party_id=home.party_id, kind="call", at=clock.business_now()
+    )
+    assert (call.allowed, call.code) == (False, "payment_in_progress")
+    db.session.rollback()
+
+    sandbox.post("/_sandbox/pay", qr_code=params["qr_code"], person=person(sandbox)["id"])
+    db.session.execute(text("UPDATE payment_order SET next_query_at = now()"))  # callback lost
+    db.session.commit()
+    assert query_orders() == 1
+    assert settle_payments() == 1
+    assert row("SELECT state FROM payment_order")["state"] == "succeeded_late"
+    assert row("SELECT state FROM check_v1.bills WHERE id = :i", i=bill_id)["state"] == "paid"
+
+
+def test_a_closed_code_is_left_alone_after_its_last_moment(estate, sandbox):
+    make_merchant(estate, sandbox, channel="alipay")
+    number, _ = open_order(estate, sandbox, [make_bill(estate, estate.homes[0])], "alipay", "qr")
+    assert close_order(number) == "closed"
+    past = "now() - interval '1 hour'"
+    db.session.execute(
+        text(f"UPDATE payment_order SET time_expire = {past}, next_query_at = now()")
+    )
+    db.session.commit()
+    assert query_orders() == 1
+    assert row("SELECT state, next_query_at FROM payment_order") == {
+        "state": "closed", "next_query_at": None,
+    }  # fmt: skip
 
 
 def test_callback_and_query_together_settle_once(estate, sandbox):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
 
 from backend.db import db
 from backend.dunning import operations as dunning
 from backend.errors import NotFound, Refusal
-from backend.usecases.query_orders import ask_order
+from backend.usecases.query_orders import ask_order, close_order
 from backend.usecases.record_promise import record_promise
 from backend.usecases.review_promises import review_promises
 from backend.usecases.settle_payments import settle_payments
@@ -261,9 +260,7 @@ def test_an_abandoned_checkout_does_not_keep_a_promise_open(place, checkout, db_
     morning = made.day + DAY
     make.set_business_now(morning, "06:30")
     assert review_promises(morning) == 0
-    db.session.execute(text("UPDATE payment_order SET state = 'closing'"))
-    db.session.execute(text("UPDATE payment_order SET state = 'closed', closed_at = now()"))
-    db.session.commit()
+    assert close_order(checkout) == "closed"
     assert review_promises(morning) == 1
     assert rows(db_owner, "SELECT state FROM promise") == [("broken",)]
 

@@ -17,6 +17,7 @@ from backend import clock, tasks
 from backend.billing.models import HouseAccount
 from backend.conduct import operations as conduct
 from backend.db import db, transaction
+from backend.reminders import operations
 from backend.reminders.templates import addressee
 from backend.usecases import send_message as sending
 from backend.usecases.query_orders import ask_order
@@ -453,6 +454,52 @@ def test_a_refusal_that_may_pass_is_tried_again(estate, sandbox, sms):
     assert len(book(sandbox)) == 1
 
 
+def test_a_refusal_that_does_not_pass_goes_another_way(estate, sandbox, everything):
+    """The day's quota of template messages is used up: after five tries the SMS goes out."""
+    befriend(estate, sandbox, home_of(estate), everything, follows=True)
+    bill_id, message_id = reminder(estate)
+    sandbox.post("/_sandbox/faults", where="wechat.template", kind="code", code="45009")
+    for _ in range(tasks.MAX_TRIES):
+        assert outcome(message_id)[0] == "planned"
+        make_due()
+        send_due()
+    assert outcome(message_id) == ("failed", "45009")
+    assert [(m["channel"], m["accepted"]) for m in book(sandbox) if m["accepted"]] == [
+        ("sms", True)
+    ]
+    assert (
+        scalar(
+            "SELECT count(*) FROM message_bill mb JOIN message m ON m.id = mb.message_id "
+            f"WHERE mb.bill_id = {bill_id} AND mb.live AND m.state = 'accepted'"
+        )
+        == 1
+    )
+    assert scalar("SELECT count(*) FROM task WHERE state = 'dead'") == 0
+
+
+def test_a_message_that_cannot_be_made_ends_before_a_person(estate, sandbox, sms):
+    """A fault of ours in the text: five tries, then the task is dead, not a loop for ever."""
+    home = home_of(estate)
+    with transaction():
+        message = operations.plan_message(
+            community_id=estate.community_id, house_id=home.house_id, party_id=home.party_id,
+            kind="receipt", event="receipt", stage="receipt", window_key="order:broken",
+            bill_ids=[make_bill(estate, home)], due_at=clock.business_now(),
+            data={"amount_fen": "a hundred"},
+        )  # fmt: skip
+    assert message is not None
+    rounds = 0
+    while scalar("SELECT state FROM task WHERE kind = 'send_message'") != "dead":
+        rounds += 1
+        assert rounds <= 2 * tasks.MAX_TRIES
+        db.session.execute(text("UPDATE message SET calling_at = now() - interval '1 min'"))
+        db.session.execute(text("UPDATE task SET due_at = due_at - interval '1 hour'"))
+        make_due()
+        send_due()
+    assert scalar("SELECT last_error FROM task WHERE kind = 'send_message'") == "ValueError"
+    assert book(sandbox) == []
+
+
 def make_due() -> None:
     """What the real clock would do: back-offs and leases end."""
     db.session.execute(
@@ -489,7 +536,9 @@ def test_a_doubt_nobody_can_resolve_stays_visible(estate, sandbox, sms):
     assert book(sandbox) == []
 
 
-@pytest.mark.parametrize("kind", ["slow", "drop"], ids=["arrived", "not-arrived"])
+@pytest.mark.parametrize(
+    "kind", ["slow", "drop", "http_500"], ids=["arrived", "not-arrived", "gateway-error"]
+)
 def test_a_doubtful_template_goes_out_again_under_its_own_id(estate, sandbox, everything, kind):
     """client_msg_id: the platform drops the second one if it had the first."""
     befriend(estate, sandbox, home_of(estate), everything, follows=True)
@@ -612,6 +661,43 @@ def test_a_subscribe_message_whose_outcome_was_lost_stays_in_doubt(
     assert len(book(sandbox)) == 1
 
 
+@pytest.mark.parametrize("left", [True, False], ids=["arrived", "not-arrived"])
+def test_a_template_whose_caller_died_goes_out_again_the_same_way(
+    estate, sandbox, everything, clean_database, left
+):
+    """Under its own id, which the platform drops if it had it, and never by SMS beside it."""
+    befriend(estate, sandbox, home_of(estate), everything, follows=True)
+    _, message_id = reminder(estate)
+    if not left:
+        sandbox.post("/_sandbox/faults", where="wechat.template", kind="drop", count=1)
+    send_due()
+    crash_before_commit(clean_database, message_id)
+    send_due()
+    row = message_row(message_id)
+    assert (row["state"], row["channel"]) == ("accepted", "wechat_template")
+    assert row["begun_at"] == row["calling_at"]
+    (sent,) = book(sandbox)
+    assert (sent["channel"], sent["out_id"]) == ("wechat_template", row["out_id"])
+    assert scalar("SELECT count(*) FROM contact_log") == 1
+
+
+def test_a_template_whose_caller_died_is_not_repeated_after_the_evening(
+    estate, sandbox, everything, clean_database
+):
+    """It may have arrived: planned anew for the morning it could arrive twice."""
+    befriend(estate, sandbox, home_of(estate), everything, follows=True)
+    _, message_id = reminder(estate)
+    sandbox.post("/_sandbox/faults", where="wechat.template", kind="drop", count=1)
+    send_due()
+    crash_before_commit(clean_database, message_id)
+    set_business_now(TODAY, "21:30")
+    send_due()
+    assert outcome(message_id) == ("in_doubt", "E-C15")
+    assert book(sandbox) == []
+    assert scalar("SELECT count(*) FROM permit WHERE decision = 'refused'") == 1
+    assert scalar("SELECT count(*) FROM task WHERE state IN ('ready', 'leased')") == 0
+
+
 def crash_before_commit(clean_database: Database, message_id: int) -> None:
     """Put the database back to the trace of the call, a minute ago, as a dead worker leaves it."""
     with psycopg.connect(clean_database.admin_url) as admin:
@@ -623,6 +709,7 @@ def crash_before_commit(clean_database: Database, message_id: int) -> None:
             [message_id],
         )
         admin.execute("UPDATE task SET state = 'ready' WHERE dedupe_key = %s", [str(message_id)])
+        admin.execute("DELETE FROM task WHERE kind = 'ask_message'")
         admin.execute("DELETE FROM contact_log")
 
 

@@ -241,12 +241,11 @@ class Channel(ABC):
     def judge(self, code: str, *, detail: str = "") -> Outcome:
         """Translate a vendor code by the channel's table; codes it lacks go to a person.
 
-        An HTTP 5xx (`http_5xx`) says nothing about the message: it is repeated only where the
-        vendor drops the duplicate, otherwise it is a doubt.
+        An HTTP 5xx (`http_5xx`) says nothing about the message: it is a doubt (design 4.8).
         """
         verdict = self.codes.get(code)
         if verdict is None and code.startswith("http_5"):
-            verdict = _GATEWAY_SAFE if self.resend_is_safe else _GATEWAY_DOUBT
+            verdict = _GATEWAY_DOUBT
         if verdict is None:
             log.warning("channel_unknown_code", channel=self.name, code=code)
             verdict = _UNKNOWN
@@ -259,6 +258,5 @@ class Channel(ABC):
 
 
 _NO_ANSWER = Outcome("in_doubt", None, "timeout", "通道未在时限内答复,结果未知。", "stop")
-_GATEWAY_SAFE = Verdict("refused", "retry", "通道服务器错误,稍后用同一编号重试。")
 _GATEWAY_DOUBT = Verdict("in_doubt", "stop", "通道服务器错误,结果未知。")
 _UNKNOWN = Verdict("refused", "stop", "通道返回了未登记的错误码,请管理员查看。")
