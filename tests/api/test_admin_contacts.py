@@ -76,7 +76,6 @@ def test_what_does_not_fit_is_named(place, db_owner, change, field):
     assert count(db_owner, "contact", "idempotency_key") == [0, 0]
 
 
-@pytest.mark.covers("C25")
 def test_a_visit_alone_is_refused_with_the_reason(place, db_owner):
     estate, home, steward = place
     body = {**who(home), "result": "met", "reason_code": "forgot"}

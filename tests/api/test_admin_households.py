@@ -64,7 +64,6 @@ class Queries:
         self.count += 1
 
 
-@pytest.mark.covers("S31", "S33")
 def test_the_worklist_shows_the_due_tasks_of_my_buildings(estate, steward, lead):
     overdue(estate)
     plan_calls(estate)
@@ -175,7 +174,7 @@ def test_a_household_with_many_bills_costs_the_same_queries(app, estate, lead, d
     assert counts[0] == counts[1] <= 24
 
 
-@pytest.mark.covers("S32", "S67", "S70", "C10", "C53")
+@pytest.mark.covers("C10", "C53")
 def test_the_household_page_has_every_section(client, ctx, db_owner):
     make.set_business_now(TODAY, "10:00")
     estate = make.make_estate(houses=1, late_fee=True)
@@ -247,7 +246,7 @@ def test_the_household_page_has_every_section(client, ctx, db_owner):
     ]
 
 
-@pytest.mark.covers("S15", "C27")
+@pytest.mark.covers("S15")
 def test_somebody_who_is_paying_or_has_paid_may_not_be_called(estate, lead, db_owner):
     home = estate.homes[0]
     page = lead.ok_get(f"/households/{home.house_id}")

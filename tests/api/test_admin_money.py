@@ -108,7 +108,6 @@ def test_an_impossible_run_is_refused(client, estate, db_owner, change, code):
     assert rows(db_owner, "SELECT count(*) FROM task") == [(0,)]
 
 
-@pytest.mark.covers("C76", "S68")
 def test_the_overview_shows_what_was_collected_this_year(client, estate, db_owner):
     first = make.make_bill(estate, estate.homes[0], fen=10000)
     make.make_bill(estate, estate.homes[1], fen=20000, due_date=TODAY + 10 * DAY)
@@ -126,7 +125,6 @@ def test_the_overview_shows_what_was_collected_this_year(client, estate, db_owne
 
 
 # ------------------------------------------------------------------ waivers
-@pytest.mark.covers("S9", "C54")
 def test_a_waiver_is_charged_waived_and_seen_in_the_ledger(client, estate, db_owner):
     bill = make.make_bill(estate, estate.homes[0], due_date=TODAY - 25 * DAY)  # late fee 47 fen
     finance = member(client, estate, "finance")
@@ -153,7 +151,6 @@ def test_a_waiver_is_charged_waived_and_seen_in_the_ledger(client, estate, db_ow
     assert detail == [({"principal_fen": 293, "late_fee_fen": 40, "reason": reason},)]
 
 
-@pytest.mark.covers("S9", "C54")
 def test_roles_have_limits_and_a_refusal_changes_nothing(client, estate, db_owner):
     bill = make.make_bill(estate, estate.homes[0], fen=60_000_000, due_date=TODAY - 200 * DAY)
     lead, finance = member(client, estate, "lead"), member(client, estate, "finance")
@@ -228,7 +225,6 @@ def credit(estate, db_owner):
     )[0][0]  # fmt: skip
 
 
-@pytest.mark.covers("C46", "C56")
 def test_credit_goes_back_the_way_it_came(client, estate, sandbox, db_owner, wait_for):
     first, second = pay_twice(estate, sandbox, BILL_FEN)
     finance = member(client, estate, "finance")
@@ -268,7 +264,6 @@ def ask_refunds(db_owner):
     query_refunds()
 
 
-@pytest.mark.covers("C56")
 def test_a_large_refund_waits_for_a_second_person(client, estate, sandbox, db_owner, wait_for):
     _, second = pay_twice(estate, sandbox, 150_000)
     finance = member(client, estate, "finance")
@@ -293,7 +288,6 @@ def test_a_large_refund_waits_for_a_second_person(client, estate, sandbox, db_ow
     ]  # fmt: skip
 
 
-@pytest.mark.covers("C56")
 def test_a_rejected_refund_gives_the_credit_back(client, estate, sandbox, db_owner):
     _, second = pay_twice(estate, sandbox, 150_000)
     finance = member(client, estate, "finance")

@@ -192,7 +192,6 @@ def marks(world, name):
     ]
 
 
-@pytest.mark.covers("C58")
 def test_anonymous_and_owners_are_not_let_in(app, client, world, db_owner):
     before = everything(db_owner)
     owner, _ = tokens.issue(
@@ -211,7 +210,6 @@ def test_anonymous_and_owners_are_not_let_in(app, client, world, db_owner):
 
 
 @pytest.mark.parametrize("name", ["neighbour", "stranger", "foreign_admin"])
-@pytest.mark.covers("C58")
 def test_staff_outside_the_scope_find_nothing(app, client, world, db_owner, name):
     before = everything(db_owner)
     token = world.people[name].token

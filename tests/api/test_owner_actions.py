@@ -97,7 +97,6 @@ def test_an_impossible_promise_changes_nothing(owner, estate, bill_id, changed, 
 
 
 # ---------------------------------------------------------------- disputes
-@pytest.mark.covers("C13")
 def test_a_dispute_stops_reminders_and_late_fee_and_is_answered_in_three_days(
     owner, estate, bill_id
 ):
@@ -182,7 +181,6 @@ def programme(estate):
         )  # fmt: skip
 
 
-@pytest.mark.covers("S14", "C48")
 def test_points_pay_part_of_a_bill(owner, estate, bill_id, programme):
     party = estate.homes[0].party_id
     give_points(estate, party, 500)
@@ -263,7 +261,6 @@ def test_accepts_of_a_foreign_app_are_refused(owner, sandbox):
 
 
 # ---------------------------------------------------------------- my contact record
-@pytest.mark.covers("C59")
 def test_messages_and_contacts_made_to_me_are_listed(owner, estate, bill_id, db_owner):
     home = estate.homes[0]
     with transaction():

@@ -41,7 +41,7 @@ def pay_at_platform(sandbox, client, number: str, *, wap_url: str | None = None)
     return answer.status_code
 
 
-@pytest.mark.covers("S12", "S13", "C11", "C53")
+@pytest.mark.covers("C53")
 @pytest.mark.parametrize(
     ("channel", "method", "param"),
     [
@@ -90,7 +90,7 @@ def test_from_login_to_paid(client, sandbox, estate, apps, owner, channel, metho
     assert (all_bills["state"], all_bills["paid_fen"]) == ("paid", BILL_FEN)
 
 
-@pytest.mark.covers("S12")
+@pytest.mark.covers("C11")
 def test_any_subset_can_be_paid_and_the_rest_stays(client, sandbox, estate, apps, owner):
     make_merchant(estate, sandbox, app=apps.mini["name"])
     dates = [TODAY.replace(month=m) for m in (9, 10, 11)]

@@ -81,7 +81,6 @@ def test_a_code_shows_bills_under_a_masked_name(client, estate, code):
     assert f"{home.name[0]}*" in page.text
 
 
-@pytest.mark.covers("S12")
 @pytest.mark.parametrize(
     ("channel", "agent", "where"),
     [("wechatpay", PHONE, "/cashier/wechat-h5"), ("alipay", PHONE, "/gateway.do")],

@@ -42,7 +42,6 @@ SEED = 20261122
 
 
 # ---------------------------------------------------------------- the same one, again and again
-@pytest.mark.covers("C56")
 @pytest.mark.parametrize("channel", ["wechatpay", "alipay"])
 def test_one_genuine_callback_200_times_by_50_threads_settles_once(
     ctx, app, sandbox, live_server, channel
@@ -290,7 +289,6 @@ def alipay_attacks(dice: random.Random, number: str, settled: Attack) -> Iterato
             yield settled
 
 
-@pytest.mark.covers("C56")
 @pytest.mark.parametrize("channel", ["wechatpay", "alipay"])
 def test_a_thousand_callbacks_that_prove_nothing_change_nothing(
     ours, live_server, db_owner, channel

@@ -221,7 +221,6 @@ APPEND_ONLY = (
 )  # fmt: skip
 
 
-@pytest.mark.covers("C57", "C61")
 def test_changing_deleting_and_emptying_what_is_append_only(refused, db_app, db_owner):
     for table in APPEND_ONLY:
         column = db_app.execute(
@@ -312,6 +311,12 @@ def test_two_people_liable_for_the_same_day(refused):
         "INSERT INTO liability (house_id, party_id, valid) "
         "SELECT %(house)s, max(id), daterange('2026-06-01', '2026-06-02') FROM party",
     )
+
+
+@pytest.mark.covers("C22")
+def test_a_phone_from_a_source_that_is_not_lawful(refused):
+    for source in ("neighbour", "colleague", "bought", ""):
+        refused(CHECK, f"UPDATE contact_point SET source = '{source}'")
 
 
 # ---------------------------------------------------------------- orders, refunds

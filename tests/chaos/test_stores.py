@@ -19,7 +19,6 @@ def test_the_stores_were_hurt_under_load(storm):
     assert storm["acknowledged"] > 50
 
 
-@pytest.mark.covers("C56")
 def test_every_acknowledged_callback_is_still_there(storm):
     assert storm["wrong"]["lost"] == 0, storm["details"]
     assert storm["wrong"]["ledger"] == 0, storm["details"]

@@ -105,7 +105,6 @@ def error_of(call, *arguments, **named):
     return caught.value
 
 
-@pytest.mark.covers("S12")
 def test_wap_order_is_a_signed_address_made_without_network():
     ours = provider_for(alipay_merchant(), {"alipay_gateway": "http://127.0.0.1:9/gateway.do"})
     url = ours.prepay(request("wap")).params["pay_url"]

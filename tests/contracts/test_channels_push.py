@@ -120,7 +120,6 @@ def bad(config, query, body, **more) -> str:
     return refused.value.reason
 
 
-@pytest.mark.covers("S70")
 def test_what_is_not_from_the_platform_changes_nothing():
     query, body = sealed(event("subscribe"))
     assert bad(CONFIG, query | {"msg_signature": "0" * 40}, body) == "bad_signature"

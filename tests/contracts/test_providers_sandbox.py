@@ -123,7 +123,6 @@ def error_of(call, *arguments, **named) -> ProviderError:
     return caught.value
 
 
-@pytest.mark.covers("S12")
 def test_wechat_payment_from_order_to_statement(wechat, person, wait_for):
     ours, number = wechat.provider, "JQCONTRACT0001"
     assert ours.query(number).state == "not_exist"

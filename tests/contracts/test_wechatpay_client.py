@@ -103,7 +103,6 @@ def checked_authorization(call):
     return fields
 
 
-@pytest.mark.covers("S12")
 def test_jsapi_order_is_signed_over_the_bytes_sent_and_yields_a_pay_sheet():
     with wechat(reply(200, {"prepay_id": "wx201410272009395522657a690389285100"})) as (run, ours):
         params = ours.prepay(request()).params

@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from backend import clock
 from backend.cli import register
-from backend.cli.demo import info
+from backend.cli.demo import info, story
 from backend.cli.demo.story import months_until
 from backend.db import db
 from backend.usecases.issue_bills import continue_bill_run, start_bill_run
@@ -207,7 +207,7 @@ def test_the_clock_moves_and_comes_back(shell):
     assert shell.run("clock", "set", "morgen").exit_code == 2
 
 
-@pytest.mark.covers("S11", "S23")
+@pytest.mark.covers("S23", "C67")
 def test_run_due_walks_from_due_instant_to_due_instant(shell, sandbox):
     with shell.app.app_context():
         estate = make_estate(code="SUN", houses=2)
@@ -238,7 +238,6 @@ def test_run_due_walks_from_due_instant_to_due_instant(shell, sandbox):
     ]
 
 
-@pytest.mark.covers("C32")
 def test_audit_verify_names_the_first_altered_row(town, clean_database):
     town.ok("run-due")
     assert "已封存 2 条,未封存 0 条" in town.ok("audit", "verify")
@@ -292,6 +291,13 @@ def test_the_demo_leaves_a_system_with_a_company_alone(shell):
     assert months_until(date(2026, 1, 5), 3) == [
         date(2025, 11, 1), date(2025, 12, 1), date(2026, 1, 1),
     ]  # fmt: skip
+
+
+def test_the_demo_says_when_the_workbook_of_the_other_system_is_not_there(monkeypatch, tmp_path):
+    monkeypatch.setattr(story, "HC_WORKBOOK", tmp_path / "hc.xlsx")
+    said: list[str] = []
+    story._hc_roster(said.append)
+    assert said == ["HC 名册：没有文件 tests/data/hc/hc.xlsx，已跳过，“幸福里”小区为空"]
 
 
 @pytest.mark.slow

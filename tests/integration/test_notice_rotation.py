@@ -48,7 +48,6 @@ def strangers_key() -> str:
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-@pytest.mark.covers("C56")
 def test_a_platform_key_taken_away_is_not_believed_once_more(estate, sandbox):
     merchant = make_merchant(estate, sandbox)
     first, second = paid_order(estate, sandbox, 0), paid_order(estate, sandbox, 1)
@@ -77,7 +76,6 @@ def test_a_merchant_that_is_gone_is_unknown(estate, sandbox):
     assert stored() == [first]
 
 
-@pytest.mark.covers("C56")
 def test_a_notice_for_another_of_our_accounts_is_stored_and_quarantined_at_once(estate, sandbox):
     merchant = make_merchant(estate, sandbox)
     first, second = paid_order(estate, sandbox, 0), paid_order(estate, sandbox, 1)

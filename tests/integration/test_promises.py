@@ -227,7 +227,7 @@ def checkout(place, sandbox):
     return number
 
 
-@pytest.mark.covers("C71", "C27")
+@pytest.mark.covers("C71")
 def test_money_on_its_way_keeps_a_promise_open_until_the_platform_has_spoken(
     place, checkout, sandbox, db_owner
 ):

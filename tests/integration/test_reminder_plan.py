@@ -39,7 +39,6 @@ def test_a_reminder_is_of_no_use_after_the_last_day_of_its_act(ctx):
     ]
 
 
-@pytest.mark.covers("S11")
 def test_a_bill_is_announced_until_its_due_date_ends(ctx):
     make.set_business_now(TODAY, "21:00")
     estate = make.make_estate(houses=1)

@@ -115,7 +115,7 @@ def test_a_first_import_stores_the_estate_and_the_second_changes_nothing(communi
     assert everything() == before
 
 
-@pytest.mark.covers("C57")
+@pytest.mark.covers("C22", "C57")
 def test_phones_are_stored_encrypted_with_mask_and_source(community):
     run(community, book(houses=[house("101")], people=[ONE]))
     [(party, kind, enc, masked, source, day)] = rows(
@@ -297,7 +297,6 @@ def test_a_crash_while_writing_leaves_nothing(community, monkeypatch):
     assert rows("SELECT state, report->>'code' FROM roster_import") == [("failed", "RuntimeError")]
 
 
-@pytest.mark.covers("C32")
 def test_an_import_is_audited_without_personal_data(community):
     run(community, book(houses=[house("101")], people=[ONE]))
     [(actor, detail)] = rows(

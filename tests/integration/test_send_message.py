@@ -199,7 +199,7 @@ def test_a_reversed_bill_is_not_dunned(estate, sandbox, sms):
     assert book(sandbox) == []
 
 
-@pytest.mark.covers("S15", "C56")
+@pytest.mark.covers("S15")
 def test_paid_at_the_platform_but_the_callback_lost(estate, sandbox, sms):
     """The question before the permit finds the payment; nothing is sent, the money is booked."""
     make_merchant(estate, sandbox)
@@ -303,7 +303,7 @@ def test_credit_waiting_to_be_used_postpones(estate, sandbox, sms):
 
 
 # ---------------------------------------------------------------- holds and contact rules
-@pytest.mark.covers("C13", "C17", "S34")
+@pytest.mark.covers("C17", "S34")
 @pytest.mark.parametrize("kind", ["promise", "dispute", "stop_contact", "hardship", "manual"])
 def test_a_hold_suppresses(estate, sandbox, sms, kind):
     _, message_id = reminder(estate)

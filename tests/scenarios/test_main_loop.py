@@ -229,7 +229,7 @@ def wait_until_nothing_is_due(story: Story, seconds: float, what: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.covers("S10", "S11", "S12", "S15", "S23", "S24", "S34", "C27", "C56", "C71")
+@pytest.mark.covers("S15", "S23", "S24", "S34", "C71")
 def test_the_main_loop(story: Story, product_environment, tmp_path) -> None:
     set_up_company(story)
     import_rosters(story)

@@ -90,7 +90,7 @@ def phone(ctx, sandbox, live_server, tmp_path) -> dict[str, Any]:
     return {"environment": environment, "bills": bills, "home": home}
 
 
-@pytest.mark.covers("S12", "C11", "C13", "C17", "C19")
+@pytest.mark.covers("C11", "C17", "C19")
 def test_services_of_the_miniprogram_drive_the_real_product(phone, sandbox, tmp_path):
     log = tmp_path / "npm.log"
     code = settled_until_it_ends(npm("test:backend", {**os.environ, **phone["environment"]}, log))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
 
 from backend import clock
+from backend.identity import tokens
+from backend.identity.models import ROLES
 from tests.support.another_app import another_app
 
 NOWHERE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "REDIS_URL": ""}
@@ -116,13 +120,40 @@ def test_protected_operations_say_so(bare, url):
 
 @pytest.mark.covers("C1")
 def test_no_outward_field_tells_another_system_that_a_house_owes(bare):
-    """C1: nothing but the owner's own and the staff's API carries an amount owed."""
+    """C1: only the owner's pages and the staff's API carry an amount owed; the rest says nothing.
+
+    No address of a third kind, no token for anybody else, and what is open to every system
+    (health, figures) carries names of states and counts, never a household.
+    """
     outward = [
         rule.rule
         for rule in bare.url_map.iter_rules()
         if not rule.rule.startswith(("/api/v1/", "/admin", "/pay/", "/notify/"))
     ]
     assert sorted(outward) == ["/healthz", "/metrics", "/readyz"]
+    policies = {word for view in bare.view_functions.values() for word in view._policy}
+    assert policies <= {"public", "owner", *ROLES}
+    assert set(tokens.LIFETIME) == {tokens.OWNER, tokens.STEWARD}
+    client = bare.test_client()
+    assert client.get("/healthz").get_json() == {"status": "ok"}
+    assert client.get("/readyz").get_json().keys() == {
+        "status", "database", "migrations", "redis",
+    }  # fmt: skip
+    figures = client.get("/metrics").text
+    assert "jiaoqing_" in figures
+    assert set(re.findall(r"[{,](\w+)=", "".join(re.findall(r"(?m)^jiaoqing_.*$", figures)))) <= {
+        "endpoint", "status", "le", "channel", "result", "decision", "reason", "kind",
+    }  # fmt: skip
+
+
+@pytest.mark.covers("C1")
+@pytest.mark.parametrize("url", ["/api/v1", "/admin/api/v1"])
+def test_no_operation_restricts_a_service(bare, url):
+    """C1: nothing to press with exists: no gate, lift, car, water, power or heat to switch off."""
+    shown = json.dumps(document(bare, url), ensure_ascii=False).lower()
+    words = ("门禁", "电梯", "道闸", "停水", "停电", "停气", "停暖", "限制通行", "access_card",
+             "gate", "elevator", "suspend", "cut_off", "restrict")  # fmt: skip
+    assert [word for word in words if word in shown] == []
 
 
 def test_building_the_application_is_quick(bare):

@@ -18,7 +18,6 @@ BUSY = BriefFacts(
 )  # fmt: skip
 
 
-@pytest.mark.covers("S67")
 def test_three_to_five_points_of_facts():
     assert brief_of(BUSY) == {
         "headline": "3 笔账单共 428.79 元待缴,最早一笔已过缴费日 25 天。",
@@ -37,7 +36,6 @@ def test_three_to_five_points_of_facts():
     [BUSY, BriefFacts(0, 0, 0), BriefFacts(100, 1, -3, "2026年12月"),
      BriefFacts(100, 1, 5, "2026年11月", open_promise=(date(2026, 12, 15), 100))],
 )  # fmt: skip
-@pytest.mark.covers("S67", "S69", "C29")
 def test_the_words_stay_neutral(facts):
     brief = brief_of(facts)
     assert 3 <= len(brief["points"]) <= 5
@@ -52,6 +50,5 @@ def test_the_words_stay_neutral(facts):
     [(0, 0, "—"), (0, 100, "0.0%"), (999_999, 1_000_000, "99.9%"), (7, 7, "100.0%"),
      (853, 1000, "85.3%")],
 )  # fmt: skip
-@pytest.mark.covers("C76")
 def test_a_rate_is_never_rounded_up(collected, receivable, text):
     assert rate_text(collected, receivable) == text

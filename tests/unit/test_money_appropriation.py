@@ -50,7 +50,7 @@ def test_bills_of_one_day_are_paid_by_id_as_bytes_or_as_numbers() -> None:
     assert list(numbers.principal.items()) == [(9, 100), (10, 50)]
 
 
-@pytest.mark.covers("C7", "C12", "C13")
+@pytest.mark.covers("C12")
 def test_money_without_a_choice_stays_off_what_may_not_be_demanded() -> None:
     bills = [
         bill("a", liable=False),

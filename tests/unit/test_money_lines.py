@@ -296,7 +296,7 @@ def test_lines_agree_with_a_day_by_day_account(
         assert not (touching and (before.monthly, before.share) == (after.monthly, after.share))
 
 
-@pytest.mark.covers("C53", "C35")
+@pytest.mark.covers("C53")
 def test_the_formula_of_a_line_can_be_recomputed_by_hand() -> None:
     shown = {"area": "94.5600", "rate": "1.3000", "surcharge": "20.0000"}
     assert formula_text(start=JAN, end=FEB, **shown) == (

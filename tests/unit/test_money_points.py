@@ -19,7 +19,6 @@ from backend.points.rules import (
 )
 
 
-@pytest.mark.covers("S14")
 def test_points_are_earned_on_cleared_principal_and_floored_after_all_factors() -> None:
     assert points_earned(principal_paid=14293, points_per_yuan="1") == 142
     assert points_earned(principal_paid=14293, points_per_yuan="1", factors=["1.5", "2"]) == 428

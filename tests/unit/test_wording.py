@@ -41,7 +41,7 @@ def test_a_court_case_may_be_named_only_with_its_recorded_number():
     assert words("法院已立案", "letter", case_number="(2026)沪0115民初1234号") == ["法院已立案"]
 
 
-@pytest.mark.covers("C20", "S61")
+@pytest.mark.covers("C20")
 def test_an_outage_notice_may_name_the_outage_but_carries_no_amount_and_no_link():
     assert words("因供水公司检修,11月25日8时至12时停水", "outage") == []
     assert words("停水前请缴清215.60元", "outage") == ["金额"]

@@ -126,5 +126,5 @@ def pay(home: Household, bill_ids: list[int], *, company_id: int, console: Conso
     )
     number = answer["order"].out_trade_no
     console.post("pay", out_trade_no=number)
-    ask_order(number)  # the web process is not up yet: what the janitor would find by asking
+    ask_order(number)  # booked in this process too, whether or not the callback arrives
     return number

@@ -148,6 +148,7 @@ def _roster(plan: Plan, since: date, say: Say) -> int:
 def _hc_roster(say: Say) -> None:
     """Import the workbook of another system: three of its houses name owners who do not exist."""
     if not HC_WORKBOOK.exists():
+        say(f"HC 名册：没有文件 tests/data/hc/{HC_WORKBOOK.name}，已跳过，“幸福里”小区为空")
         return
     report = import_roster(
         community_id=community_by_code(HC, company=COMPANY).id, data=HC_WORKBOOK.read_bytes(),
