@@ -152,7 +152,6 @@ def test_a_lost_callback_is_found_by_asking(estate, sandbox):
     assert row("SELECT event_key FROM inbox")["event_key"].startswith(f"query:{number}:")
 
 
-@pytest.mark.covers("C56")
 def test_an_alipay_code_closed_unseen_can_still_be_paid_and_is_asked_about(estate, sandbox):
     """The platform does not know a code before it is scanned, so nothing can be closed there."""
     make_merchant(estate, sandbox, channel="alipay")
