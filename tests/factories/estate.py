@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -242,6 +243,12 @@ def make_bill(
     return bill.id
 
 
+@lru_cache
+def _hashed(password: str) -> str:
+    """A hash is slow on purpose; the same password's serves a whole run."""
+    return steward_auth.hash_password(password)
+
+
 def make_steward(
     company_id: int,
     login: str = "guanjia1",
@@ -253,7 +260,7 @@ def make_steward(
     """Make a member of staff; role 'steward' sees only `building_ids`."""
     person = Steward(
         company_id=company_id, login=login, name=f"管家{login}", role=role,
-        password_hash=steward_auth.hash_password(password),
+        password_hash=_hashed(password),
     )  # fmt: skip
     db.session.add(person)
     db.session.flush()
