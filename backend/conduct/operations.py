@@ -40,23 +40,11 @@ def lock_person(party_id: int) -> None:
     db.session.execute(text("SELECT 1 FROM party WHERE id = :p FOR NO KEY UPDATE"), {"p": party_id})
 
 
-def notice_pending(bill_ids: Collection[int]) -> bool:
-    """Tell whether a notice about an order of these bills waits to be judged."""
-    return db.session.scalar(
-        text(
-            "SELECT EXISTS (SELECT 1 FROM order_bill ob JOIN payment_order o ON o.id = ob.order_id "
-            "JOIN inbox_pending ip ON ip.out_trade_no = o.out_trade_no "
-            "WHERE ob.bill_id = ANY(:ids))"
-        ),
-        {"ids": list(bill_ids)},
-    )
-
-
-def payment_doubt(bill_ids: Collection[int]) -> str | None:
+def payment_doubt(bill_ids: Collection[int], *, house_id: int) -> str | None:
     """Return why one of these bills may already be paid, None if none can be (design 4.7).
 
-    Unprocessed notices, and orders live or closed within a day that the platform was not asked
-    about in the last second or did not call unpaid.
+    Unprocessed notices, orders live or closed within a day that the platform was not asked about
+    in the last second or did not call unpaid, and credit of the house that waits to be used.
     """
     now = clock.wire_now()
     row = db.session.execute(
@@ -71,14 +59,18 @@ def payment_doubt(bill_ids: Collection[int]) -> str | None:
                         AND (o.state IN ('created','pending','unknown','closing')
                              OR (o.state = 'closed' AND o.closed_at > :day_ago))
                         AND (o.asked_at IS NULL OR o.asked_at < :fresh
-                             OR o.asked_state NOT IN ('unpaid','not_exist','closed'))) AS doubt
+                             OR o.asked_state NOT IN ('unpaid','not_exist','closed'))) AS doubt,
+              (SELECT credit_pending FROM house_account WHERE house_id = :house) AS credit
             """
         ),
-        {"ids": list(bill_ids), "fresh": now - ASKED_WITHIN, "day_ago": now - FRESH_CLOSED},
-    ).one()
+        {
+            "ids": list(bill_ids), "house": house_id, "fresh": now - ASKED_WITHIN,
+            "day_ago": now - FRESH_CLOSED,
+        },
+    ).one()  # fmt: skip
     if row.inbox:
         return "notice_pending"
-    return "order_in_doubt" if row.doubt else None
+    return "order_in_doubt" if row.doubt else "credit_pending" if row.credit else None
 
 
 def oldest_answer(bill_ids: Collection[int]) -> datetime | None:

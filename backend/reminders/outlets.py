@@ -36,15 +36,8 @@ class Outlet:
 
 def channels_of(company_id: int) -> dict[str, Channel]:
     """Return the company's channels, built once and rebuilt when a registration changes."""
-    apps = db.session.execute(
-        text("SELECT config_enc FROM wechat_app WHERE company_id = :c ORDER BY id"),
-        {"c": company_id},
-    ).scalars()
-    sms = db.session.execute(
-        text("SELECT config_enc FROM sms_account WHERE company_id = :c ORDER BY id DESC LIMIT 1"),
-        {"c": company_id},
-    ).scalar()
-    stored = [bytes(row) for row in apps]
+    apps, sms = db.session.execute(_REGISTERED, {"c": company_id}).one()
+    stored = [bytes(row) for row in apps or ()]
     mark = b"".join(row[:24] for row in stored) + (bytes(sms[:24]) if sms else b"")
     with _lock:
         channels = _kept.get((company_id, mark))
@@ -71,6 +64,10 @@ def _redis() -> Redis | None:
     return Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5) if url else None
 
 
+_REGISTERED = text(
+    "SELECT (SELECT array_agg(config_enc ORDER BY id) FROM wechat_app WHERE company_id = :c), "
+    "(SELECT config_enc FROM sms_account WHERE company_id = :c ORDER BY id DESC LIMIT 1)"
+)
 _OPENIDS = text(
     """
     SELECT o.appid, o.openid, o.following, a.kind,

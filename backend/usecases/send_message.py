@@ -21,7 +21,7 @@ from sqlalchemy import text
 from backend import clock, tasks
 from backend.billing import operations as billing
 from backend.billing import queries as bill_queries
-from backend.billing.models import Bill, HouseAccount
+from backend.billing.models import Bill
 from backend.conduct import operations as conduct
 from backend.conduct.operations import No
 from backend.db import db, transaction
@@ -31,7 +31,7 @@ from backend.identity.pay_codes import pay_code
 from backend.reminders import outlets, templates
 from backend.reminders.channels.base import Outcome
 from backend.reminders.facts import facts_of
-from backend.reminders.models import Message, MessageBill
+from backend.reminders.models import Message
 from backend.telemetry import MESSAGES
 from backend.usecases.message_outcomes import note_outcome
 from backend.usecases.query_orders import ask_about_bills
@@ -40,6 +40,20 @@ from backend.usecases.record_receipts import apply_early
 DOUBT_RETRY = timedelta(seconds=5)
 STARTS_WITHIN = timedelta(seconds=1.6)  # of the platform's "unpaid"; the rest of Δ is the wire's
 ABOUT_MONEY_DUE = ("bill", "reminder", "dunning", "promise")
+
+
+_FIRST_LOOK = text(
+    """
+    SELECT m.state, m.kind, b.bill_ids, EXISTS (
+        SELECT 1 FROM order_bill ob JOIN payment_order o ON o.id = ob.order_id
+        JOIN inbox_pending ip ON ip.out_trade_no = o.out_trade_no
+        WHERE ob.bill_id = ANY(b.bill_ids)) AS notice_pending
+    FROM message m CROSS JOIN LATERAL (
+        SELECT coalesce(array_agg(mb.bill_id ORDER BY mb.bill_id), '{}') AS bill_ids
+        FROM message_bill mb WHERE mb.message_id = m.id) b
+    WHERE m.id = :id
+    """
+)
 
 
 class LeaseLost(Exception):
@@ -56,34 +70,24 @@ class Claim:
 
 def send_message(*, message_id: int, claim: Claim) -> str:
     """Send, refuse or postpone one message; return its new state. Safe to run twice."""
-    message = db.session.get_one(Message, message_id)
-    if message.state in ("calling", "in_doubt"):
+    first = db.session.execute(_FIRST_LOOK, {"id": message_id}).one()
+    db.session.rollback()
+    if first.state in ("calling", "in_doubt"):
         from backend.usecases.recover_message import recover_message
 
         return recover_message(message_id=message_id, claim=claim)
-    if message.state != "planned":
-        return _finish(claim, message.state)
-    bill_ids = _bill_ids(message_id)
-    needs_permit = message.kind in ABOUT_MONEY_DUE
-    waits = needs_permit and conduct.notice_pending(bill_ids)
-    db.session.rollback()
-    if waits:  # the platform has said its word already: nothing to ask
-        return _wait_for_notice(message_id, claim)
-    if needs_permit:
+    if first.state != "planned":
+        return _finish(claim, first.state)
+    bill_ids = first.bill_ids
+    if first.kind in ABOUT_MONEY_DUE:
+        if first.notice_pending:  # the platform has said its word already: nothing to ask
+            return _wait_for_notice(message_id, claim)
         ask_about_bills(bill_ids)
     begun = _begin_calling(message_id, claim)
     if begun != "calling":
         return begun
     with transaction():
         return _call_under_lock(message_id, bill_ids, claim)
-
-
-def _bill_ids(message_id: int) -> list[int]:
-    return list(
-        db.session.scalars(
-            db.select(MessageBill.bill_id).where(MessageBill.message_id == message_id)
-        )
-    )
 
 
 def _finish(claim: Claim, state: str) -> str:
@@ -185,10 +189,9 @@ def nothing_due(message: Message, open_bills: list[Bill], bill_ids: list[int]) -
     open_bills[:] = [b for b in open_bills if b.party_id == message.party_id]
     if not open_bills:
         return No("paid")
-    doubt = conduct.payment_doubt(bill_ids)
-    account = db.session.get_one(HouseAccount, message.house_id, populate_existing=True)
-    if doubt or account.credit_pending:
-        return No(doubt or "credit_pending", clock.business_now() + DOUBT_RETRY)
+    doubt = conduct.payment_doubt(bill_ids, house_id=message.house_id)
+    if doubt:
+        return No(doubt, clock.business_now() + DOUBT_RETRY)
     holds = conduct.holds_in_force(
         house_id=message.house_id,
         party_id=message.party_id,
@@ -257,7 +260,6 @@ def hand_over(
     """
     rendered = _render(message, open_bills, bill_ids, outlet.channel.name)
     message.rendered_enc = privacy.encrypt(company_id, rendered.text)
-    db.session.flush()
     asked = None
     if message.kind in ABOUT_MONEY_DUE:
         asked = conduct.oldest_answer(bill_ids)

@@ -82,7 +82,7 @@ def take_the_lock_out() -> None:
 
     sending.lock_for_sending = lambda message: None
     sending.ask_about_bills = lambda bill_ids: {}
-    conduct.payment_doubt = lambda bill_ids: None
+    conduct.payment_doubt = lambda bill_ids, house_id: None
     conduct.oldest_answer = lambda bill_ids: None
 
 

@@ -249,11 +249,13 @@ def test_an_answer_older_than_a_second_is_a_doubt(estate, sandbox, sms):
     make_merchant(estate, sandbox)
     bill_id, _ = reminder(estate)
     number = open_order(estate, sandbox, [bill_id])
-    assert conduct.payment_doubt([bill_id]) == "order_in_doubt"  # never asked
+    assert (
+        conduct.payment_doubt([bill_id], house_id=home_of(estate).house_id) == "order_in_doubt"
+    )  # never asked
     assert ask_order(number) == "unpaid"
-    assert conduct.payment_doubt([bill_id]) is None
+    assert conduct.payment_doubt([bill_id], house_id=home_of(estate).house_id) is None
     db.session.execute(text("UPDATE payment_order SET asked_at = now() - interval '1.01 s'"))
-    assert conduct.payment_doubt([bill_id]) == "order_in_doubt"
+    assert conduct.payment_doubt([bill_id], house_id=home_of(estate).house_id) == "order_in_doubt"
 
 
 def test_a_freshly_closed_order_is_asked_too(estate, sandbox, sms):
