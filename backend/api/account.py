@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import current_app
+
 from backend import clock
 from backend.api import schemas
+from backend.conduct import queries as conduct
 from backend.errors import Refusal
 from backend.identity import queries
 from backend.reports import texts
 from backend.reports.owner import company_card
 from backend.usecases.bind_house import bind_by_name, bind_by_phone
 from backend.usecases.login_owner import login_owner
+from backend.usecases.pay_codes_of_account import pay_codes_of_account
 from backend.usecases.record_subscriptions import record_subscriptions as record_choices
 from backend.web import (
     Blueprint,
@@ -46,7 +50,7 @@ def get_me() -> Any:
     houses = queries.houses_of(me.account_id, clock.business_today())
     return {
         "account_id": me.account_id,
-        "houses": _houses(houses),
+        "houses": _own_houses(me.account_id, houses),
         "templates": _templates(me.company_id, me.account_id),
         "company": company_card(me.company_id, {row.community_id for row in houses}),
     }
@@ -111,6 +115,23 @@ def _houses(rows: Any) -> list[dict[str, Any]]:
             "role_text": texts.ROLE[row.role],
         }
         for row in rows
+    ]
+
+
+def _own_houses(account_id: int, rows: Any) -> list[dict[str, Any]]:
+    """The houses with what only `get_me` says: the way to pay outside WeChat, contact stopped."""
+    pairs = [(row.house_id, row.party_id) for row in rows]
+    stopped = conduct.stopped(pairs, clock.business_today())
+    codes = pay_codes_of_account(account_id, pairs)
+    base = current_app.config["SETTINGS"].public_base_url
+    return [
+        {
+            **house,
+            "pay_code": codes[pair],
+            "pay_url": f"{base}/pay/bills?c={codes[pair]}",
+            "stopped": pair in stopped,
+        }
+        for house, pair in zip(_houses(rows), pairs, strict=True)
     ]
 
 

@@ -11,6 +11,7 @@ from backend.identity import queries
 from backend.reports import paging
 from backend.reports.bills import bill_views, payable_totals
 from backend.reports.owner import require_bills, visible_bills
+from backend.reports.paid import with_payments
 from backend.usecases.open_dispute import open_dispute as place_dispute
 from backend.web import Blueprint, current_owner, idempotent, policy
 
@@ -39,7 +40,7 @@ def list_bills(query: dict[str, Any]) -> Any:
         lambda bill: (bill.due_date.isoformat(), bill.id),
     )
     return {
-        "items": bill_views(rows, as_of=today),
+        "items": with_payments(bill_views(rows, as_of=today)),
         "totals": payable_totals(visible_bills(**mine, open_only=True), as_of=today),
         "as_of": today,
         "next_cursor": next_cursor,

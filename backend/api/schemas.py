@@ -54,9 +54,22 @@ class CompanyOut(Schema):
     hotline = String()
 
 
+class OwnHouseOut(HouseOut):
+    pay_code = String(
+        metadata={"description": "query code of this owner's bills of this house at /pay/"}
+    )
+    pay_url = String(
+        metadata={
+            "description": "quick-pay address for the phone's own browser: "
+            "<PUBLIC_BASE_URL>/pay/bills?c=<pay_code>"
+        }
+    )
+    stopped = Yes(metadata={"description": "the owner asked not to be contacted about arrears"})
+
+
 class MeOut(Schema):
     account_id = Id()
-    houses = fields.List(fields.Nested(HouseOut))
+    houses = fields.List(fields.Nested(OwnHouseOut))
     templates = fields.List(String())
     company = fields.Nested(CompanyOut)
 
@@ -123,6 +136,20 @@ class BillOut(Schema):
     lines = fields.List(fields.Nested(BillLineOut))
 
 
+class BillPaymentOut(Schema):
+    receipt_no = String(
+        allow_none=True, metadata={"description": "null in the first seconds after settling"}
+    )
+    channel_text = String()
+    paid_fen = Number(metadata={"description": "what this bill got, late fee included"})
+    paid_text = String()
+    paid_at = Instant()
+
+
+class ListedBillOut(BillOut):
+    payments = fields.List(fields.Nested(BillPaymentOut), metadata={"description": "newest first"})
+
+
 class TotalsOut(Schema):
     open_fen = Number()
     late_fee_fen = Number()
@@ -130,7 +157,7 @@ class TotalsOut(Schema):
     payable_text = String()
 
 
-BillPage = page_of(BillOut, "BillPage", totals=fields.Nested(TotalsOut), as_of=Day())
+BillPage = page_of(ListedBillOut, "BillPage", totals=fields.Nested(TotalsOut), as_of=Day())
 
 
 class PayIn(Schema):

@@ -79,10 +79,15 @@ def permission(*, house_id: int, party_id: int, kind: str, at: datetime) -> Perm
     return permissions([(house_id, party_id)], kinds=[kind], at=at)[(house_id, party_id, kind)]
 
 
+def stopped(pairs: Collection[Pair], day: date) -> set[Pair]:
+    """Return the pairs whose owner asked not to be contacted, in force on a business day (C17)."""
+    found = _holds(pairs, day)
+    return {pair for pair in pairs if any(hold.kind == "stop_contact" for hold in found[pair])}
+
+
 def stop_contact(*, house_id: int, party_id: int, day: date) -> Refusal | None:
     """Return the refusal `E-C17` if the owner asked not to be contacted, else None (C17)."""
-    holds = _holds([(house_id, party_id)], day)[(house_id, party_id)]
-    if all(hold.kind != "stop_contact" for hold in holds):
+    if not stopped([(house_id, party_id)], day):
         return None
     return Refusal(
         "E-C17",

@@ -12,7 +12,14 @@ from sqlalchemy import Row, text
 from backend.db import db
 from backend.errors import NotFound
 from backend.estate import privacy
-from backend.identity.models import Binding, OwnerAccount, OwnerOpenid, Steward, WechatApp
+from backend.identity.models import (
+    Binding,
+    OwnerAccount,
+    OwnerOpenid,
+    PayCode,
+    Steward,
+    WechatApp,
+)
 from backend.identity.rules import Candidate
 
 
@@ -117,6 +124,19 @@ def houses_of(account_id: int, today: date) -> Sequence[Row[Any]]:
     role on the day: owner, user, developer, co_owner.
     """
     return db.session.execute(_HOUSES, {"account": account_id, "today": today}).all()
+
+
+def pay_codes_of(account_id: int) -> dict[tuple[int, int], str]:
+    """Return {(house, party): query code} of the account's live bindings that have one."""
+    rows = db.session.execute(
+        db.select(PayCode.house_id, PayCode.party_id, PayCode.code)
+        .join(
+            Binding,
+            (Binding.house_id == PayCode.house_id) & (Binding.party_id == PayCode.party_id),
+        )
+        .where(Binding.account_id == account_id, Binding.ended_at.is_(None))
+    )
+    return {(row.house_id, row.party_id): row.code for row in rows}
 
 
 def binding_of(account_id: int, house_id: int) -> Binding:

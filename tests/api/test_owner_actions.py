@@ -157,6 +157,31 @@ def test_one_tap_stops_contact_at_every_house(owner, estate, bill_id):
     assert holds(estate, bill_id) == ["stop_contact"]
 
 
+@pytest.mark.covers("C17")
+def test_the_wish_is_remembered_at_every_house_until_it_is_lifted(
+    client, sandbox, owner, estate, apps, db_owner
+):
+    """`get_me` says what is in force for this person, not what this page did."""
+    mine, other = estate.homes
+    db_owner.execute(
+        "INSERT INTO binding (account_id, house_id, party_id, bound_by, bound_at) "
+        "SELECT account_id, %s, party_id, bound_by, bound_at FROM binding",
+        [other.house_id],
+    )
+    neighbour = bound_owner(client, sandbox, apps, other)
+
+    def stopped(who):
+        return [(h["house_id"], h["stopped"]) for h in who.ok_get("/me")["houses"]]
+
+    mine_id, other_id = str(mine.house_id), str(other.house_id)
+    assert stopped(owner) == [(mine_id, False), (other_id, False)]
+    owner.ok_post("/stop-contact", {"house_id": mine_id})
+    assert stopped(owner) == [(mine_id, True), (other_id, True)]
+    assert stopped(neighbour) == [(other_id, False)]
+    db_owner.execute("UPDATE hold SET lifted_at = now()")
+    assert stopped(owner) == [(mine_id, False), (other_id, False)]
+
+
 # ---------------------------------------------------------------- points
 def give_points(estate, party_id: int, points: int) -> None:
     with transaction():

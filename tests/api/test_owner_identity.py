@@ -11,6 +11,7 @@ from backend import clock
 from backend.db import db
 from backend.identity import tokens
 from backend.identity.models import OwnerAccount
+from backend.money import yuan_text
 from tests.factories.estate import (
     TODAY,
     make_bill,
@@ -70,7 +71,7 @@ def test_a_wrong_code_logs_nobody_in(client, sandbox, apps, wrong):
     assert counts("owner_account") == before
 
 
-def test_phone_number_binds_every_house_of_the_person(client, sandbox, estate, apps):
+def test_phone_number_binds_every_house_of_the_person(app, client, sandbox, estate, apps):
     owner = OwnerClient(client, sandbox, apps.mini, estate.homes[0].phone)
     owner.login()
     assert owner.ok_get("/me")["houses"] == []
@@ -85,9 +86,75 @@ def test_phone_number_binds_every_house_of_the_person(client, sandbox, estate, a
         }
     ]
     me = owner.ok_get("/me")
-    assert me["houses"] == houses
+    code = scalar("SELECT code FROM pay_code")
+    more = {
+        "pay_code": code,
+        "pay_url": f"{app.config['SETTINGS'].public_base_url}/pay/bills?c={code}",
+        "stopped": False,
+    }
+    assert me["houses"] == [{**houses[0], **more}]
     assert me["company"] == {"name": "CO-SUN物业", "hotline": "400-000-0001"}
     assert me["templates"] and len(me["templates"]) <= 3
+
+
+def test_the_way_to_pay_outside_wechat_is_his_own_and_stays(client, sandbox, estate, apps):
+    """The link of `get_me` shows exactly his own bills; a neighbour's code is in no answer of his.
+
+    The address is opened as it is given: a code that nobody told the owner leads nowhere.
+    """
+    mine, neighbour = estate.homes
+    for home in (mine, neighbour):
+        make_bill(estate, home, fen=10000 + home.house_id)
+    answers = {}
+    for home in (mine, neighbour):
+        owner = OwnerClient(client, sandbox, apps.mini, home.phone)
+        owner.login()
+        assert owner.ok_get("/me")["houses"] == []
+        owner.bind()
+        answers[home.house_id] = owner.ok_get("/me")
+        assert owner.ok_get("/me") == answers[home.house_id]  # the code is made once
+    assert counts("pay_code") == {"pay_code": 2}
+    for home, other in ((mine, neighbour), (neighbour, mine)):
+        [house] = answers[home.house_id]["houses"]
+        [foreign] = answers[other.house_id]["houses"]
+        assert foreign["pay_code"] not in str(answers[home.house_id])
+        assert scalar(
+            "SELECT house_id = :h AND party_id = :p FROM pay_code WHERE code = :c",
+            h=home.house_id, p=home.party_id, c=house["pay_code"],
+        )  # fmt: skip
+        path = house["pay_url"][house["pay_url"].index("/pay/") :]
+        page = client.get(path).text
+        assert yuan_text(10000 + home.house_id) in page
+        assert yuan_text(10000 + other.house_id) not in page
+
+
+def test_the_spouses_code_of_the_same_house_is_not_told(client, sandbox, estate, apps, db_owner):
+    """A code stands for one person at a house; living there together does not share it."""
+    home = estate.homes[0]
+    other, _, phone, _ = make_party(estate.company_id, name="李共有")
+    db_owner.execute(
+        "INSERT INTO ownership (house_id, party_id, valid) VALUES (%s, %s, '[2026-01-01,)')",
+        [home.house_id, other],
+    )
+    codes = []
+    for number in (home.phone, phone):
+        owner = OwnerClient(client, sandbox, apps.mini, number)
+        owner.login()
+        owner.bind()
+        [house] = owner.ok_get("/me")["houses"]
+        assert house["house_id"] == str(home.house_id)
+        codes.append(house["pay_code"])
+    assert len(set(codes)) == 2
+
+
+def test_an_ended_binding_tells_no_code(client, sandbox, estate, apps, db_owner):
+    owner = OwnerClient(client, sandbox, apps.mini, estate.homes[0].phone)
+    owner.login()
+    owner.bind()
+    code = owner.ok_get("/me")["houses"][0]["pay_code"]
+    db_owner.execute("UPDATE binding SET ended_at = now()")
+    me = owner.ok_get("/me")
+    assert me["houses"] == [] and code not in str(me)
 
 
 def test_a_phone_on_no_roster_binds_nothing(stranger):

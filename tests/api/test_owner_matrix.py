@@ -75,6 +75,7 @@ def world(ctx, client, sandbox) -> World:
         private=[
             bill_id,
             number,
+            victim.ok_get("/me")["houses"][0]["pay_code"],
             home.name,
             home.phone,
             f"SUN花园 {home.house_code}",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 import pytest
 
+from backend.usecases.seal import seal_audit
 from backend.usecases.settle_payments import settle_payments
 from tests.factories.estate import (
     BILL_FEN,
@@ -39,6 +42,11 @@ def pay_at_platform(sandbox, client, number: str, *, wap_url: str | None = None)
     path = call["url"][call["url"].index("/notify/") :]
     answer = client.post(path, data=call["body"].encode(), headers=call["headers"])
     return answer.status_code
+
+
+def wire(instant) -> str:
+    """An instant as the API writes it."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 @pytest.mark.covers("C53")
@@ -88,6 +96,15 @@ def test_from_login_to_paid(client, sandbox, estate, apps, owner, channel, metho
     assert (page["items"], page["totals"]["payable_fen"]) == ([], 0)
     [all_bills] = owner.ok_get("/bills", state="all")["items"]
     assert (all_bills["state"], all_bills["paid_fen"]) == ("paid", BILL_FEN)
+    assert all_bills["payments"] == [
+        {
+            "receipt_no": None,
+            "channel_text": {"wechatpay": "微信支付", "alipay": "支付宝"}[channel],
+            "paid_fen": BILL_FEN,
+            "paid_text": "142.93",
+            "paid_at": wire(scalar("SELECT paid_at FROM payment_order")),
+        }
+    ]
 
 
 @pytest.mark.covers("C11")
@@ -110,6 +127,33 @@ def test_any_subset_can_be_paid_and_the_rest_stays(client, sandbox, estate, apps
         "payable_fen": BILL_FEN,
         "payable_text": "142.93",
     }
+
+
+def test_what_was_paid_is_listed_bill_by_bill_with_its_receipt(
+    client, sandbox, estate, apps, owner
+):
+    """Each bill shows its own part of a payment of several; an unpaid one shows none."""
+    make_merchant(estate, sandbox, app=apps.mini["name"])
+    home = estate.homes[0]
+    dates = [TODAY.replace(month=m) for m in (9, 10, 11)]
+    first, second, third = [make_bill(estate, home, due_date=day) for day in dates]
+    together = {"bill_ids": [str(first), str(second)], "channel": "wechatpay", "method": "jsapi"}
+    number = owner.ok_post("/payments", together)["payment"]["out_trade_no"]
+    pay_at_platform(sandbox, client, number)
+    settle_payments()
+    seal_audit()
+    bills = {b["id"]: b["payments"] for b in owner.ok_get("/bills", state="all")["items"]}
+    paid = {
+        "receipt_no": scalar("SELECT number FROM receipt"),
+        "channel_text": "微信支付",
+        "paid_fen": BILL_FEN,
+        "paid_text": "142.93",
+        "paid_at": wire(scalar("SELECT paid_at FROM payment_order")),
+    }
+    assert paid["receipt_no"].startswith("SJ")
+    assert bills == {str(first): [paid], str(second): [paid], str(third): []}
+    [still_open] = owner.ok_get("/bills")["items"]
+    assert (still_open["id"], still_open["payments"]) == (str(third), [])
 
 
 def test_a_repeated_tap_gets_the_same_order_and_parameters(sandbox, estate, apps, owner):
