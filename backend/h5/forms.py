@@ -40,7 +40,7 @@ def require_token(code: str) -> None:
         raise Refusal(
             "form_expired",
             message="the form is not from this page",
-            message_zh="页面已过期,没有发起支付。",
+            message_zh="页面已过期，没有发起支付。",
             http=403,
             what_to_do="请返回重新打开账单页。",
         )

@@ -9,6 +9,7 @@ from flask import (
     Blueprint,
     Response,
     current_app,
+    g,
     jsonify,
     redirect,
     render_template,
@@ -50,13 +51,14 @@ def start() -> str:
 @guesses
 def bills() -> str:
     """Show the open bills of a code; all are chosen to begin with."""
-    household = views.household_of(request.args.get("c", ""))
+    household = _household(request.args.get("c", ""))
     return render_template(
         "pay/bills.html",
         household=household,
         code=household.code.code,
         token=forms.token_for(household.code.code),
         in_wechat=views.inside_wechat(_agent()),
+        link=_link(household.code.code),
         **views.bill_list(household),
     )
 
@@ -66,7 +68,7 @@ def bills() -> str:
 @guesses
 def pay() -> Any:
     """Open the payment and go to the cashier, or show what fits this browser instead."""
-    household = views.household_of(request.form.get("c", ""))
+    household = _household(request.form.get("c", ""))
     code, channel = household.code.code, request.form.get("channel", "")
     forms.require_token(code)
     method = views.method_for(channel, _agent())
@@ -133,20 +135,40 @@ def assets(name: str) -> Response:
 def refused(refusal: Refusal) -> tuple[str, int]:
     """A refusal as a page: what, and what to do."""
     db.session.rollback()
-    return render_template("pay/refused.html", refusal=refusal), refusal.http
+    return _refused(refusal)
 
 
 @blp.errorhandler(HTTPException)
 def failed(error: HTTPException) -> Any:
     """Too many tries, bad addresses: the same page."""
     status_code = error.code or 500
-    text = "尝试次数过多,请一小时后再试。" if status_code == 429 else "页面暂时无法打开。"
+    text = "尝试次数过多，请一小时后再试。" if status_code == 429 else "页面暂时无法打开。"
     refusal = Refusal("page", message_zh=text, http=status_code, what_to_do="请稍后重试。")
-    return render_template("pay/refused.html", refusal=refusal), status_code
+    return _refused(refusal)
+
+
+def _refused(refusal: Refusal) -> tuple[str, int]:
+    """The way back: to the bills of a code that was found, else to the field as it was filled in.
+
+    Whether a code is known is asked once, by the counted view; this page must not tell it again.
+    """
+    typed = request.args.get("c", "")
+    if not typed and refusal.http in (404, 429):  # others may be about the body itself
+        typed = request.form.get("c", "")
+    page = render_template(
+        "pay/refused.html", refusal=refusal, known=g.get("pay_code", ""), typed=typed[:40]
+    )
+    return page, refusal.http
+
+
+def _household(text: str) -> views.Household:
+    household = views.household_of(text)
+    g.pay_code = household.code.code
+    return household
 
 
 def _payment(number: str) -> dict[str, Any]:
-    household = views.household_of(request.args.get("c", ""))
+    household = _household(request.args.get("c", ""))
     payer = f"code:{household.code.code}"
     require_order(out_trade_no=number, payer=payer)
     watch_payment(number)
@@ -158,4 +180,5 @@ def _agent() -> str:
 
 
 def _link(code: str) -> str:
-    return url_for("pay.bills", c=code, _external=True)
+    """The address to type elsewhere: the public one, whatever name a proxy calls us by."""
+    return current_app.config["SETTINGS"].public_base_url + url_for("pay.bills", c=code)

@@ -38,7 +38,9 @@ def household_of(text: str) -> Household:
     code = re.sub(r"[\s-]", "", text).upper()
     row = db.session.get(PayCode, code) if _CODE.fullmatch(code) else None
     if row is None:
-        raise NotFound("查询码")
+        unknown = NotFound("查询码")
+        unknown.what_to_do = "请核对短信或账单上的查询码后重新输入。"
+        raise unknown
     house = db.session.get_one(House, row.house_id)
     community = db.session.get_one(Community, house.community_id)
     company = db.session.get_one(Company, community.company_id)

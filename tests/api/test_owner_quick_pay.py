@@ -126,9 +126,54 @@ def test_inside_wechat_alipay_becomes_a_picture_to_scan(client, estate, code):
     assert "<svg" in scan.text and "从相册选择" in scan.text and "复制链接" in scan.text
     assert f"/pay/bills?c={code}" in scan.text
     before = counts("payment_order")
-    elsewhere = page.pay(code, "wechatpay")
+    elsewhere = page.pay(code, "wechatpay")  # a page opened before it was moved into WeChat
     assert "在浏览器打开" in elsewhere.text
     assert counts("payment_order") == before
+
+
+def buttons(html: str) -> list[str]:
+    return re.findall(r"<button type=.submit.[^>]*>([^<]*)</button>", html)
+
+
+@pytest.mark.parametrize(
+    ("agent", "offered"),
+    [
+        (PHONE, ["微信支付", "支付宝"]),
+        (DESK, ["微信支付", "支付宝"]),
+        (WECHAT, ["支付宝（二维码）"]),
+    ],
+)
+def test_only_ways_that_work_here_are_buttons(app, client, estate, code, agent, offered):
+    """Inside WeChat a web page cannot call WeChat Pay: that is said before the tap, with a way."""
+    make_bill(estate, estate.homes[0])
+    html = Page(client, agent).get("/pay/bills", c=code).text
+    assert buttons(html) == offered
+    inside = agent == WECHAT
+    assert ("微信里的网页不能直接微信支付" in html) is inside
+    link = f"{app.config['SETTINGS'].public_base_url}/pay/bills?c={code}"
+    assert (f'id="link">{link}<' in html) is inside
+    assert "付款码" not in html
+
+
+@pytest.mark.parametrize("bills", [0, 1])
+@pytest.mark.parametrize(
+    ("community", "company", "said"),
+    [
+        ("010-8888 0000", "400-000-0001", "请致电 010-8888 0000。"),
+        ("", "400-000-0001", "请致电 400-000-0001。"),
+        ("", "", "请联系物业服务中心。"),
+    ],
+)
+def test_a_question_about_a_bill_has_somewhere_to_go(
+    client, estate, code, db_owner, bills, community, company, said
+):
+    """The notices say 「缴费或提出疑问」; the page they lead to names the number to ask."""
+    if bills:
+        make_bill(estate, estate.homes[0])
+    db_owner.execute("UPDATE community SET hotline = %s", [community])
+    db_owner.execute("UPDATE company SET hotline = %s", [company])
+    html = Page(client).get("/pay/bills", c=code).text
+    assert f"对账单有疑问？{said}" in re.sub(r"<[^>]+>", "", html)
 
 
 @pytest.mark.parametrize("channel", ["wechatpay", "alipay"])
@@ -182,6 +227,45 @@ def test_another_codes_payment_is_not_shown(client, estate, code):
     other = code_of(estate.homes[1])
     assert page.get(f"/pay/status/{number}", c=other).status_code == 404
     assert page.get(f"/pay/status/{number}/state", c=other).status_code == 404
+
+
+def ways_back(html: str) -> list[tuple[str, str]]:
+    return re.findall(r'<a class="button[^"]*" href="([^"]*)">([^<]*)</a>', html)
+
+
+def test_a_refusal_leads_back_to_the_bills_of_the_code(client, estate, code):
+    make_bill(estate, estate.homes[0])
+    page = Page(client)
+    back = [
+        (f"/pay/bills?c={code}", "返回账单"),
+        (f"/pay/?c={code}", "重新输入查询码"),
+    ]
+    expired = page.pay(code, "wechatpay", token="")
+    assert (expired.status_code, ways_back(expired.text)) == (403, back)
+    none_chosen = page.pay(code, "wechatpay", bill=[])
+    assert (none_chosen.status_code, ways_back(none_chosen.text)) == (404, back)
+    no_order = page.get("/pay/status/JQ0", c=code)
+    assert (no_order.status_code, ways_back(no_order.text)) == (404, back)
+    assert "142.93" in page.get("/pay/bills", c=code).text
+
+
+def test_a_mistyped_code_can_be_corrected_instead_of_typed_again(client, estate):
+    page = Page(client)
+    refused = page.get("/pay/bills", c='abc"<12345')
+    assert ways_back(refused.text) == [("/pay/?c=abc%22%3C12345", "重新输入查询码")]
+    assert "请核对短信或账单上的查询码" in refused.text
+    assert 'value="abc&#34;&lt;12345"' in page.get("/pay/", c='abc"<12345').text
+    assert ways_back(page.get("/pay/bills").text) == [("/pay/", "重新输入查询码")]
+
+
+def test_a_guesser_who_is_slowed_down_is_not_told_which_codes_exist(client, estate, code):
+    page = Page(client)
+    for letter in ALPHABET[:20]:
+        page.get("/pay/bills", c=f"AAAAAAA{letter}")
+    for tried in (code, "AAAAAAAA"):
+        slow = page.get("/pay/bills", c=tried)
+        assert slow.status_code == 429
+        assert ways_back(slow.text) == [(f"/pay/?c={tried}", "重新输入查询码")]
 
 
 @pytest.mark.parametrize("guess", ["", "AAAAAAAA", "' OR 1=1 --", "0" * 8, "A" * 500])
