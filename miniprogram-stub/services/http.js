@@ -53,8 +53,8 @@ function noAnswer(reason) {
     {
       code: 'network',
       message: reason,
-      message_zh: '网络不通,没有收到应答。',
-      what_to_do: '请检查网络后重试,不会重复扣款。',
+      message_zh: '网络不通，没有收到应答。',
+      what_to_do: '请检查网络后重试，不会重复扣款。',
     },
     0,
   );

@@ -5,7 +5,7 @@ const session = require('./session');
 
 let seenBills = new Map(); // id → bill, with as_of of its list
 
-/** Return {account_id, houses, templates, company}. */
+/** Return {account_id, houses, templates, company}; a house carries pay_url, pay_code, stopped. */
 function getMe() {
   return api.get('/me');
 }

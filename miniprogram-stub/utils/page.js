@@ -4,9 +4,9 @@ const TOAST_MS = 3000;
 /** Return {title, advice} of an error, in Chinese. */
 function wordsOf(error) {
   const fields = Object.values(error.fields || {}).filter((text) => typeof text === 'string');
-  const advice = [fields.join(';'), error.whatToDo, error.legalBasis && `依据:${error.legalBasis}`];
+  const advice = [fields.join('；'), error.whatToDo, error.legalBasis && `依据：${error.legalBasis}`];
   return {
-    title: error.messageZh || '操作没有成功,请稍后重试。',
+    title: error.messageZh || '操作没有成功，请稍后重试。',
     advice: advice.filter(Boolean).join(' '),
   };
 }
@@ -34,6 +34,26 @@ async function act(page, work) {
   } finally {
     page.setData({ busy: false });
   }
+}
+
+/**
+ * Run the work that fills this page, as act() does; `loading` follows it, and `failed` stays until
+ * it is tried again, so that the notice can offer to.
+ * @returns {Promise<any>} as of act
+ */
+async function load(page, work) {
+  if (page.data.busy) return undefined;
+  page.setData({ loading: true, failed: false });
+  return act(page, async () => {
+    try {
+      return await work();
+    } catch (error) {
+      page.setData({ failed: true });
+      throw error;
+    } finally {
+      page.setData({ loading: false });
+    }
+  });
 }
 
 /** Show a short success. */
@@ -75,4 +95,4 @@ function address(name, query) {
   return `/pages/${name}/index${pairs.length ? `?${pairs.join('&')}` : ''}`;
 }
 
-module.exports = { act, confirm, open, openTab, replace, showError, toast, wordsOf };
+module.exports = { act, confirm, load, open, openTab, replace, showError, toast, wordsOf };

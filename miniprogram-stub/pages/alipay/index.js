@@ -1,9 +1,8 @@
 const checkout = require('../../services/checkout');
 const owner = require('../../services/owner');
 const platform = require('../../services/platform');
-const settings = require('../../services/settings');
 const display = require('../../utils/display');
-const { act, replace, toast } = require('../../utils/page');
+const { act, load, replace, toast } = require('../../utils/page');
 const { poll } = require('../../utils/poll');
 const qr = require('../../utils/qr');
 
@@ -14,29 +13,47 @@ function svgSource(svg) {
   return svg ? `data:image/svg+xml,${encodeURIComponent(svg)}` : '';
 }
 
+function ids(text) {
+  return (text || '').split(',').filter(Boolean);
+}
+
 /**
  * Alipay cannot be opened inside WeChat. Two ways round: a QR code of this order (saved and read
- * by Alipay, or read from another screen), and the fixed quick-pay address for the phone's browser.
+ * by Alipay, or read from another screen), and the owner's own quick-pay link for the phone's
+ * browser, which knows whose bills to show.
  */
 Page({
   data: {
     busy: false,
     problem: null,
+    loading: false,
+    failed: false,
+    loaded: false,
     large: false,
     fen: 0,
-    payUrl: '',
+    houses: [], // those of the bills, each with its own link and code
     payment: null,
     drawn: false,
     svg: '',
   },
 
   onLoad(query) {
-    this.billIds = (query.bills || '').split(',').filter(Boolean);
+    this.billIds = ids(query.bills);
+    this.houseIds = ids(query.houses);
     this.setData({ fen: Number(query.fen) || 0, large: display.isLarge() });
-    return act(this, async () => {
-      const me = await owner.getMe();
-      this.setData({ payUrl: me.pay_url || `${settings.current().baseUrl}/pay/` });
+    return this.reload();
+  },
+
+  reload() {
+    return load(this, async () => {
+      const { houses } = await owner.getMe();
+      const chosen = houses.filter((house) => this.houseIds.includes(house.house_id));
+      this.setData({ houses: chosen.length ? chosen : houses, loaded: true });
     });
+  },
+
+  onRetry() {
+    return this.reload();
   },
 
   onShow() {
@@ -101,17 +118,17 @@ Page({
         const options = { canvas: this.canvas, fileType: 'png' };
         const { tempFilePath } = await platform.ask('canvasToTempFilePath', options);
         await platform.ask('saveImageToPhotosAlbum', { filePath: tempFilePath });
-        toast('已存入相册,请打开支付宝扫一扫选这张图');
+        toast('已存入相册，请打开支付宝扫一扫选这张图');
       } catch {
-        toast('没有存成,可以截屏后用支付宝扫一扫');
+        toast('没有存成，可以截屏后用支付宝扫一扫');
       }
     });
   },
 
-  onCopy() {
+  onCopy(event) {
     return act(this, async () => {
-      await platform.copy(this.data.payUrl);
-      toast('已复制,请粘贴到手机浏览器打开');
+      await platform.copy(event.currentTarget.dataset.url);
+      toast('已复制，请粘贴到手机浏览器打开');
     });
   },
 

@@ -2,11 +2,21 @@ const owner = require('../../services/owner');
 const { view } = require('../../utils/bills');
 const { dayText } = require('../../utils/dates');
 const display = require('../../utils/display');
-const { act, open } = require('../../utils/page');
+const { load, open } = require('../../utils/page');
 
 /** One bill in full: standard and its basis, every formula, late fee day by day, what was paid. */
 Page({
-  data: { busy: false, problem: null, large: false, bill: null, period: '', missing: false },
+  data: {
+    busy: false,
+    problem: null,
+    loading: false,
+    failed: false,
+    loaded: false,
+    large: false,
+    bill: null,
+    period: '',
+    missing: false,
+  },
 
   onLoad(query) {
     this.id = query.id;
@@ -14,12 +24,21 @@ Page({
 
   onShow() {
     this.setData({ large: display.isLarge() });
-    return act(this, async () => {
+    return this.reload();
+  },
+
+  onRetry() {
+    return this.reload();
+  },
+
+  reload() {
+    return load(this, async () => {
       const bill = await owner.findBill(this.id);
       this.setData({
         bill: bill && view(bill, bill.as_of),
         period: bill ? `${dayText(bill.period_from)}起` : '',
         missing: !bill,
+        loaded: true,
       });
     });
   },

@@ -4,7 +4,7 @@ const settings = require('../../services/settings');
 const { chosenTotal, toggled, view } = require('../../utils/bills');
 const { dayText } = require('../../utils/dates');
 const display = require('../../utils/display');
-const { act, confirm, open, replace, toast } = require('../../utils/page');
+const { act, confirm, load, open, replace, toast } = require('../../utils/page');
 
 const ALL_HOUSES = '';
 
@@ -13,8 +13,10 @@ Page({
   data: {
     busy: false,
     problem: null,
-    large: false,
+    loading: false,
+    failed: false,
     loaded: false,
+    large: false,
     showAlipay: false,
     houses: [],
     houseId: ALL_HOUSES,
@@ -34,8 +36,12 @@ Page({
     return this.reload().then(() => wx.stopPullDownRefresh());
   },
 
+  onRetry() {
+    return this.reload();
+  },
+
   reload() {
-    return act(this, async () => {
+    return load(this, async () => {
       const me = await owner.getMe();
       if (!me.houses.length) {
         replace('login');
@@ -61,8 +67,10 @@ Page({
   },
 
   onHouse(event) {
-    this.setData({ houseId: event.currentTarget.dataset.id });
-    return act(this, () => this.load());
+    if (this.data.busy) return undefined; // the list on its way is of the house chosen before
+    this.setData({ houseId: event.currentTarget.dataset.id, loaded: false });
+    this.choose([], []);
+    return this.reload();
   },
 
   onToggle(event) {
@@ -91,18 +99,24 @@ Page({
         confirmAmount: (payment) =>
           confirm({
             title: '金额有变化',
-            content: `现在应缴 ${payment.amount_text} 元,是否继续?`,
+            content: `现在应缴 ${payment.amount_text} 元，是否继续？`,
             confirmText: '继续缴费',
           }),
       });
       if (outcome === 'watch') open('payments', { no: outTradeNo });
-      else toast('没有支付,账单不变');
+      else toast('没有支付，账单不变');
     });
   },
 
   onAlipay() {
-    if (!this.data.chosen.count) toast('请先选择要缴的账单');
-    else open('alipay', { bills: this.data.chosenIds.join(','), fen: this.data.chosen.fen });
+    const { bills, chosen, chosenIds } = this.data;
+    if (!chosen.count) {
+      toast('请先选择要缴的账单');
+      return;
+    }
+    const houses = bills.filter((b) => chosenIds.includes(b.id)).map((b) => b.house_id);
+    const query = { bills: chosenIds.join(','), houses: [...new Set(houses)].join(',') };
+    open('alipay', { ...query, fen: chosen.fen });
   },
 
   onPromise() {

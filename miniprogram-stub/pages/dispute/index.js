@@ -3,7 +3,7 @@ const { view } = require('../../utils/bills');
 const { dayText } = require('../../utils/dates');
 const display = require('../../utils/display');
 const { parseYuan } = require('../../utils/money');
-const { act } = require('../../utils/page');
+const { act, load } = require('../../utils/page');
 
 const REASONS = [
   { value: 'wrong_amount', text: '金额算得不对' },
@@ -20,8 +20,12 @@ Page({
   data: {
     busy: false,
     problem: null,
+    loading: false,
+    failed: false,
+    loaded: false,
     large: false,
     bill: null,
+    missing: false,
     reasons: REASONS,
     reason: 'wrong_amount',
     amount: '',
@@ -31,9 +35,18 @@ Page({
 
   onLoad(query) {
     this.setData({ large: display.isLarge() });
-    return act(this, async () => {
-      const bill = await owner.findBill(query.id);
-      if (bill) this.setData({ bill: view(bill, bill.as_of) });
+    this.id = query.id;
+    return this.reload();
+  },
+
+  onRetry() {
+    return this.reload();
+  },
+
+  reload() {
+    return load(this, async () => {
+      const bill = await owner.findBill(this.id);
+      this.setData({ bill: bill && view(bill, bill.as_of), missing: !bill, loaded: true });
     });
   },
 
@@ -49,7 +62,7 @@ Page({
     const { bill, reason, amount, text } = this.data;
     const amountFen = amount.trim() ? parseYuan(amount) : null;
     if (amount.trim() && !amountFen) {
-      this.setData({ problem: { title: '金额请填数字,例如 20.00', advice: '不填表示整笔都有疑问。' } });
+      this.setData({ problem: { title: '金额请填数字，例如 20.00', advice: '不填表示整笔都有疑问。' } });
       return undefined;
     }
     if (!text.trim()) {

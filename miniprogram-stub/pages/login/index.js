@@ -2,13 +2,16 @@ const owner = require('../../services/owner');
 const platform = require('../../services/platform');
 const session = require('../../services/session');
 const display = require('../../utils/display');
-const { act, openTab, toast } = require('../../utils/page');
+const { act, load, openTab, toast } = require('../../utils/page');
 
 /** Log in and bind a house: by the phone of WeChat, else by house, name and last four digits. */
 Page({
   data: {
     busy: false,
     problem: null,
+    loading: false,
+    failed: false,
+    loaded: false,
     large: false,
     adding: false,
     houseCode: '',
@@ -19,8 +22,17 @@ Page({
 
   onLoad(query) {
     this.setData({ adding: query.add === '1', large: display.isLarge() });
-    return act(this, async () => {
+    return this.reload();
+  },
+
+  onRetry() {
+    return this.reload();
+  },
+
+  reload() {
+    return load(this, async () => {
       const { bound } = await session.ensure();
+      this.setData({ loaded: true });
       if (bound && !this.data.adding) openTab('bills');
     });
   },
@@ -33,7 +45,7 @@ Page({
     return act(this, async () => {
       const code = await platform.phoneCode(event.detail);
       if (!code) {
-        toast('您没有授权手机号,可以用房号绑定');
+        toast('您没有授权手机号，可以用房号绑定');
         return;
       }
       this.finish(await owner.bindByPhone(code));

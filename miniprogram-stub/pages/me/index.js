@@ -1,7 +1,7 @@
 const owner = require('../../services/owner');
 const { instantText } = require('../../utils/dates');
 const display = require('../../utils/display');
-const { act, open, replace, toast } = require('../../utils/page');
+const { act, load, open, replace, toast } = require('../../utils/page');
 
 function contactView(contact, n) {
   return { ...contact, key: `${contact.at}-${n}`, at_text: instantText(contact.at) };
@@ -12,8 +12,10 @@ Page({
   data: {
     busy: false,
     problem: null,
-    large: false,
+    loading: false,
+    failed: false,
     loaded: false,
+    large: false,
     houses: [],
     houseId: '',
     hotline: '',
@@ -25,20 +27,37 @@ Page({
 
   onShow() {
     this.setData({ large: display.isLarge() });
-    return act(this, async () => {
+    return this.reload();
+  },
+
+  onPullDownRefresh() {
+    return this.reload().then(() => wx.stopPullDownRefresh());
+  },
+
+  onRetry() {
+    return this.reload();
+  },
+
+  reload() {
+    return load(this, async () => {
       const me = await owner.getMe();
       if (!me.houses.length) {
         replace('login');
         return;
       }
+      this.setHouses(me.houses, this.data.houseId || me.houses[0].house_id);
       this.setData({
-        houses: me.houses,
-        houseId: this.data.houseId || me.houses[0].house_id,
         hotline: me.company.hotline || '',
         companyName: me.company.name,
       });
       await this.load();
     });
+  },
+
+  /** `stopped` is what the server says of the chosen house, whoever asked for it and when. */
+  setHouses(houses, houseId) {
+    const chosen = houses.find((house) => house.house_id === houseId);
+    this.setData({ houses, houseId, stopped: Boolean(chosen && chosen.stopped) });
   },
 
   async load() {
@@ -48,8 +67,10 @@ Page({
   },
 
   onHouse(event) {
-    this.setData({ houseId: event.currentTarget.dataset.id });
-    return act(this, () => this.load());
+    if (this.data.busy) return undefined;
+    this.setHouses(this.data.houses, event.currentTarget.dataset.id);
+    this.setData({ loaded: false, contacts: [], nextCursor: null });
+    return load(this, () => this.load());
   },
 
   onMore() {
@@ -65,7 +86,9 @@ Page({
     return act(this, async () => {
       await owner.stopContact(this.data.houseId);
       this.setData({ stopped: true });
-      toast('已登记,不再打扰您');
+      toast('已登记，不再打扰您');
+      const me = await owner.getMe().catch(() => null); // it holds at the other houses, too
+      if (me) this.setHouses(me.houses, this.data.houseId);
     });
   },
 

@@ -1,10 +1,10 @@
 const checkout = require('../../services/checkout');
 const owner = require('../../services/owner');
-const { view } = require('../../utils/bills');
+const { paidParts } = require('../../utils/bills');
 const { instantText } = require('../../utils/dates');
 const display = require('../../utils/display');
 const { yuan } = require('../../utils/money');
-const { act, open, openTab, toast } = require('../../utils/page');
+const { act, load, open, openTab, toast } = require('../../utils/page');
 const { poll } = require('../../utils/poll');
 
 function paymentView(payment) {
@@ -24,12 +24,15 @@ Page({
   data: {
     busy: false,
     problem: null,
+    loading: false,
+    failed: false,
+    loaded: false,
     large: false,
     no: '',
     phase: 'asking', // asking | paid | closed | unclear | history
     payment: null,
     templates: [],
-    paidBills: [],
+    paid: [],
   },
 
   onLoad(query) {
@@ -39,9 +42,22 @@ Page({
 
   onShow() {
     this.setData({ large: display.isLarge() });
-    if (!this.data.no) return act(this, () => this.loadHistory());
+    if (!this.data.no) return this.reload();
     if (this.data.phase !== 'paid') this.watch();
     return undefined;
+  },
+
+  onPullDownRefresh() {
+    return this.reload().then(() => wx.stopPullDownRefresh());
+  },
+
+  onRetry() {
+    return this.reload();
+  },
+
+  async reload() {
+    if (this.data.no) this.watch();
+    else await load(this, () => this.loadHistory());
   },
 
   onHide() {
@@ -81,8 +97,7 @@ Page({
 
   async loadHistory() {
     const page = await owner.listAllBills({ state: 'all' });
-    const paid = page.items.filter((bill) => bill.paid_fen > 0);
-    this.setData({ paidBills: paid.map((bill) => view(bill, page.as_of)) });
+    this.setData({ paid: paidParts(page.items), loaded: true });
   },
 
   onAgain() {
@@ -93,12 +108,12 @@ Page({
     return act(this, async () => {
       const results = await checkout.askConsent(this.data.templates, 1);
       const agreed = Object.values(results).includes('accept');
-      toast(agreed ? '好的,下次会在微信提醒您' : '没有开启提醒');
+      toast(agreed ? '好的，下次会在微信提醒您' : '没有开启提醒');
     });
   },
 
   onOpenBill(event) {
-    open('bill', { id: event.detail.id });
+    open('bill', { id: event.currentTarget.dataset.id });
   },
 
   onDone() {

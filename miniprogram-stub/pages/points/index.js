@@ -2,7 +2,7 @@ const owner = require('../../services/owner');
 const { instantText } = require('../../utils/dates');
 const display = require('../../utils/display');
 const { yuan } = require('../../utils/money');
-const { act, replace, toast } = require('../../utils/page');
+const { act, load, replace, toast } = require('../../utils/page');
 
 function entryView(entry, n) {
   const sign = entry.points > 0 ? '+' : '';
@@ -19,8 +19,10 @@ Page({
   data: {
     busy: false,
     problem: null,
-    large: false,
+    loading: false,
+    failed: false,
     loaded: false,
+    large: false,
     balance: 0,
     shortage: 0,
     ruleText: '',
@@ -34,7 +36,19 @@ Page({
 
   onShow() {
     this.setData({ large: display.isLarge() });
-    return act(this, () => this.load());
+    return this.reload();
+  },
+
+  onPullDownRefresh() {
+    return this.reload().then(() => wx.stopPullDownRefresh());
+  },
+
+  onRetry() {
+    return this.reload();
+  },
+
+  reload() {
+    return load(this, () => this.load());
   },
 
   async load() {

@@ -3,7 +3,7 @@ const checkout = require('../../services/checkout');
 const { addDays, dayText, today } = require('../../utils/dates');
 const display = require('../../utils/display');
 const { parseYuan, yuan } = require('../../utils/money');
-const { act } = require('../../utils/page');
+const { act, load, replace } = require('../../utils/page');
 
 const LONGEST_DAYS = 60;
 const WAYS = [
@@ -19,6 +19,9 @@ Page({
   data: {
     busy: false,
     problem: null,
+    loading: false,
+    failed: false,
+    loaded: false,
     large: false,
     houses: [],
     houseIndex: 0,
@@ -35,13 +38,23 @@ Page({
 
   onLoad(query) {
     this.setData({ large: display.isLarge() });
+    this.houseId = query.house;
     this.offerDays(today());
-    return act(this, async () => {
+    return this.reload();
+  },
+
+  onRetry() {
+    return this.reload();
+  },
+
+  reload() {
+    return load(this, async () => {
       const me = await owner.getMe();
-      const at = me.houses.findIndex((house) => house.house_id === query.house);
+      const at = me.houses.findIndex((house) => house.house_id === this.houseId);
       const houseIndex = Math.max(0, at);
       this.setData({ houses: me.houses, houseIndex, templates: me.templates || [] });
-      await this.fillAmount();
+      if (me.houses.length) await this.fillAmount();
+      this.setData({ loaded: true });
     });
   },
 
@@ -60,8 +73,11 @@ Page({
   },
 
   onHouse(event) {
-    this.setData({ houseIndex: Number(event.detail.value) });
-    return act(this, () => this.fillAmount());
+    if (this.data.busy) return undefined;
+    const houseIndex = Number(event.detail.value);
+    this.houseId = this.data.houses[houseIndex].house_id;
+    this.setData({ houseIndex });
+    return load(this, () => this.fillAmount());
   },
 
   onAmount(event) {
@@ -79,7 +95,7 @@ Page({
   onPromise() {
     const amountFen = parseYuan(this.data.amount);
     if (!amountFen) {
-      this.setData({ problem: { title: '请填写金额,例如 142.93', advice: '' } });
+      this.setData({ problem: { title: '请填写金额，例如 142.93', advice: '' } });
       return undefined;
     }
     return act(this, async () => {
@@ -90,6 +106,10 @@ Page({
       const reminder = promise.reminder_day ? dayText(promise.reminder_day) : '';
       this.setData({ done: { day: dayText(promise.day), amount: yuan(promise.amount_fen), reminder } });
     });
+  },
+
+  onBind() {
+    replace('login');
   },
 
   onBack() {

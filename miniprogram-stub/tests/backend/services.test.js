@@ -94,7 +94,13 @@ test('house, name and last four digits bind the house', async () => {
   [house] = houses;
   expect(house.label).toContain(process.env.HOUSE_CODE);
   const me = await owner.getMe();
-  expect(me.houses).toEqual(houses);
+  expect(me.houses).toEqual([
+    { ...houses[0], pay_code: me.houses[0].pay_code, pay_url: me.houses[0].pay_url, stopped: false },
+  ]);
+  expect(me.houses[0].pay_code).toMatch(/^[2-9A-HJ-NP-Z]{8}$/);
+  const address = `/pay/bills?c=${me.houses[0].pay_code}`;
+  expect(me.houses[0].pay_url).toBe(process.env.BACKEND_URL + address);
+  [house] = me.houses;
   expect(me.company.name).not.toBe('');
 });
 
@@ -207,6 +213,21 @@ test('points, contacts, a promise, a question, an end to contact', async () => {
   });
   expect(dispute.answer_by > open.as_of).toBe(true);
   expect((await owner.stopContact(house.house_id)).hold_id).toMatch(/^\d+$/);
+  expect((await owner.getMe()).houses).toEqual([{ ...house, stopped: true }]);
+});
+
+test('what was paid is listed with day, channel and receipt', async () => {
+  const { items } = await owner.listAllBills({ state: 'all' });
+  const parts = billsView.paidParts(items);
+  expect(parts.map((part) => part.channel_text).sort()).toEqual(
+    ['微信支付', '微信支付', '微信支付', '支付宝'].sort(),
+  );
+  parts.forEach((part) => {
+    const bill = items.find((one) => one.id === part.bill_id);
+    expect(part.paid_fen).toBeGreaterThanOrEqual(bill.paid_fen);
+    expect(part.paid_at_text).toMatch(/^\d{4}年\d+月\d+日 \d\d:\d\d$/);
+    expect(JSON.stringify(part)).not.toMatch(/undefined|NaN/);
+  });
 });
 
 test('an order of somebody else is not found', async () => {

@@ -73,7 +73,7 @@ test('log in, bind, see the bills, pay them in one tap, see them paid', async ()
   });
 
   const result = openPage('payments', { no: 'N1' });
-  await result.shows('缴费成功,谢谢您的支持');
+  await result.shows('缴费成功，谢谢您的支持');
   expect(result.text).toContain('287.50');
   expect(result.text).toContain('本次获得 142 积分');
   expect(result.text).toContain('收据编号 R-000001');
@@ -131,7 +131,7 @@ test('only the chosen bill is paid, and its late fee is explained', async () => 
   const bills = await openBills();
   expect(bills.text).toContain('违约金 1.64元');
   expect(bills.text).toContain(
-    '2026年1月31日至2026年2月22日,共23天:142.93元 × 0.5‰/日 × 23天 = 1.643695元',
+    '2026年1月31日至2026年2月22日，共23天：142.93元 × 0.5‰/日 × 23天 = 1.643695元',
   );
   expect(bills.text.match(/✓/g)).toHaveLength(2);
   bills.tap(['.bill', 0], '.head');
@@ -180,7 +180,7 @@ test('a cancelled cashier leaves the bills as they are', async () => {
   };
   bills.tap('.pay');
   await until(() => wechat.named('showToast').length === 1);
-  expect(wechat.named('showToast')[0].title).toBe('没有支付,账单不变');
+  expect(wechat.named('showToast')[0].title).toBe('没有支付，账单不变');
   expect(wechat.named('navigateTo')).toHaveLength(0);
   expect(server.sent('GET', '/payments/N1')).toHaveLength(1);
 });
@@ -214,7 +214,7 @@ test('a changed amount is paid only when the owner agrees', async () => {
   wechat.modal = false;
   bills.tap('.pay');
   await until(() => wechat.named('showToast').length === 1);
-  expect(wechat.named('showModal')[0].content).toBe('现在应缴 287.57 元,是否继续?');
+  expect(wechat.named('showModal')[0].content).toBe('现在应缴 287.57 元，是否继续？');
   expect(wechat.named('requestPayment')).toHaveLength(0);
 });
 
@@ -233,7 +233,7 @@ test('a lost answer: the next tap repeats the same order under the same key', as
   wechat.consent = () => ({});
   server.loseNext = 1;
   bills.tap('.pay');
-  await bills.shows('网络不通,没有收到应答');
+  await bills.shows('网络不通，没有收到应答');
   expect(bills.text).toContain('不会重复扣款');
   bills.tap('.pay');
   await until(() => wechat.named('requestPayment').length === 1);
@@ -247,7 +247,7 @@ test('a bill that somebody else paid is refused in words', async () => {
   const bills = await openBills();
   server.bills.forEach((bill) => Object.assign(bill, { payable_fen: 0 }));
   bills.tap('.pay');
-  await bills.shows('所选账单已结清,无需支付');
+  await bills.shows('所选账单已结清，无需支付');
   expect(wechat.named('requestPayment')).toHaveLength(0);
 });
 
@@ -308,7 +308,7 @@ test('a closed order says that nothing was taken', async () => {
   await openBills();
   server.payments.N9 = { out_trade_no: 'N9', state: 'closed', paid: false, bills: [] };
   const result = openPage('payments', { no: 'N9' });
-  await result.shows('没有扣款,账单不变');
+  await result.shows('没有扣款，账单不变');
 });
 
 test('opened from a receipt message it shows what was paid before', async () => {
@@ -317,6 +317,27 @@ test('opened from a receipt message it shows what was paid before', async () => 
   server.settle('N1');
   const history = openPage('payments');
   await history.shows('2026年1月 物业服务费');
-  expect(history.text).toContain('已缴 −142.93元');
+  expect(history.find('.paid-part').dom.textContent.replace(/\s+/g, ' ')).toContain('¥142.93');
+  expect(history.text).toContain('2026年2月22日 09:02 · 微信支付');
+  expect(history.text).toContain('收据编号 R-000001');
+  expect(history.text).not.toContain('0.00');
   expect(history.text).not.toContain('2025年12月');
+  history.tap('.open-bill');
+  await until(() => wechat.named('navigateTo').length === 1);
+  expect(wechat.named('navigateTo')[0].url).toBe('/pages/bill/index?id=101');
+});
+
+test('the history names every payment of a bill, newest first, also before it has a number', async () => {
+  server.bound = true;
+  const earlier = { paid_fen: 5000, paid_text: '50.00', paid_at: '2026-01-02T08:00:00Z' };
+  const later = { paid_fen: 9293, paid_text: '92.93', paid_at: '2026-01-20T01:30:00.5Z' };
+  server.bills[0].payments = [
+    { ...earlier, channel_text: '支付宝', receipt_no: 'R-000007' },
+    { ...later, channel_text: '微信支付', receipt_no: null },
+  ];
+  const history = openPage('payments');
+  await history.shows('2026年1月20日 09:30 · 微信支付');
+  expect(history.data.paid.map((part) => part.paid_fen)).toEqual([9293, 5000]);
+  expect(history.text).toContain('收据编号 稍后生成');
+  expect(history.text).toContain('2026年1月2日 16:00 · 支付宝');
 });

@@ -25,6 +25,7 @@ function bill(id, changes = {}) {
     state: 'open',
     state_text: '待缴',
     late_fee_explained: [],
+    payments: [],
     lines: [
       {
         formula: '94.56㎡ × 1.3000元/㎡·月 + 20元 = 142.928 → 142.93元',
@@ -35,6 +36,18 @@ function bill(id, changes = {}) {
       },
     ],
     ...changes,
+  };
+}
+
+function house(id, code, payCode) {
+  return {
+    house_id: id,
+    label: `阳光花园 ${code}`,
+    community_name: '阳光花园',
+    role: 'owner',
+    role_text: '业主',
+    pay_code: payCode,
+    pay_url: `https://pay.example.com/pay/bills?c=${payCode}`,
   };
 }
 
@@ -81,6 +94,8 @@ class FakeServer {
     this.loseNext = 0; // acts, but the answer does not arrive
     this.breakNext = []; // {path, status, body} instead of an answer
     this.points = 300;
+    this.stopped = false;
+    this.houses = [house('11', '3栋1单元1201', 'ABCD2345')];
   }
 
   /** wx.request for this server. */
@@ -147,7 +162,7 @@ class FakeServer {
       'POST /points/redemptions': () => this.redeem(body),
       'POST /promises': () => ({ id: '1', state: 'open', reminder_day: '2026-02-28', ...body }),
       'POST /disputes': () => ({ hold_id: '1', answer_by: '2026-03-04' }),
-      'POST /stop-contact': () => ({ hold_id: '2' }),
+      'POST /stop-contact': () => this.stop(),
       'POST /subscriptions': () => ({ recorded: Object.keys(body.results).length }),
       'GET /contacts': () => this.contacts(),
     }[route];
@@ -162,16 +177,10 @@ class FakeServer {
   }
 
   me() {
-    const house = {
-      house_id: '11',
-      label: '阳光花园 3栋1单元1201',
-      community_name: '阳光花园',
-      role: 'owner',
-      role_text: '业主',
-    };
+    const houses = this.houses.map((one) => ({ ...one, stopped: this.stopped }));
     return {
       account_id: '7',
-      houses: this.bound ? [house] : [],
+      houses: this.bound ? houses : [],
       templates: TEMPLATES,
       company: { name: '阳光物业', hotline: '400-000-0000' },
     };
@@ -197,7 +206,7 @@ class FakeServer {
 
   startPayment({ bill_ids: ids, channel, method }) {
     const chosen = this.bills.filter((b) => ids.includes(b.id) && b.payable_fen > 0);
-    if (chosen.length !== ids.length) refuse(409, 'nothing_to_pay', '所选账单已结清,无需支付。');
+    if (chosen.length !== ids.length) refuse(409, 'nothing_to_pay', '所选账单已结清，无需支付。');
     const fen = chosen.reduce((total, b) => total + b.payable_fen, 0);
     const no = `N${Object.keys(this.payments).length + 1}`;
     this.payments[no] = {
@@ -221,7 +230,13 @@ class FakeServer {
     payment.bills = paid.map((b) => ({
       id: b.id, fee_name: b.fee_name, period_text: b.period_text, paid_fen: b.payable_fen,
     }));
+    const how = {
+      receipt_no: 'R-000001',
+      channel_text: payment.channel === 'alipay' ? '支付宝' : '微信支付',
+      paid_at: '2026-02-22T01:02:03Z',
+    };
     paid.forEach((b) => Object.assign(b, {
+      payments: [{ ...how, paid_fen: b.payable_fen, paid_text: b.payable_text }, ...b.payments],
       paid_fen: b.payable_fen, open_fen: 0, payable_fen: 0, payable_text: '0.00', state: 'paid',
     }));
     Object.assign(payment, {
@@ -245,8 +260,13 @@ class FakeServer {
     return { points_used: points, fen: points, bill: found };
   }
 
+  stop() {
+    this.stopped = true;
+    return { hold_id: '2' };
+  }
+
   contacts() {
-    const text = '账单已出,金额142.93元';
+    const text = '账单已出，金额142.93元';
     const items = [
       { at: '2026-01-05T01:00:00Z', kind: 'message', channel_text: '微信消息', text },
     ];
@@ -259,4 +279,4 @@ class FakeServer {
   }
 }
 
-module.exports = { FakeServer, Refused, TEMPLATES, bill };
+module.exports = { FakeServer, Refused, TEMPLATES, bill, house };

@@ -68,7 +68,7 @@ describe('errors', () => {
     const body = {
       code: 'one_payee_per_order',
       message: 'bills of different payees',
-      message_zh: '所选账单属于不同收款单位,请分开支付。',
+      message_zh: '所选账单属于不同收款单位，请分开支付。',
       legal_basis: '条例',
       what_to_do: '请分开支付。',
       fields: { bill_ids: '不同收款单位' },

@@ -59,6 +59,29 @@ test('pages reach the server through services/owner and services/checkout', () =
   expect(direct).toEqual([]);
 });
 
+test('every page says that it loads and offers to try again', () => {
+  app.pages.forEach((page) => {
+    expect(read(`${page}.wxml`)).toContain(
+      'problem="{{problem}}" loading="{{loading && !loaded}}" failed="{{failed}}" bind:retry="onRetry"',
+    );
+    expect(read(`${page}.js`)).toMatch(/\n {2}onRetry\(\) \{/);
+  });
+});
+
+test('pages that a phone may pull down know how to refresh, and lists may be pulled', () => {
+  const pulled = app.pages.filter((page) => JSON.parse(read(`${page}.json`)).enablePullDownRefresh);
+  expect(pulled.sort()).toEqual(['bills', 'me', 'payments', 'points'].map((n) => `pages/${n}/index`));
+  pulled.forEach((page) => expect(read(`${page}.js`)).toMatch(/\n {2}onPullDownRefresh\(\) \{/));
+});
+
+test('texts have full-width punctuation', () => {
+  const half = /[\u4e00-\u9fff”）}][,:;?!(][\u4e00-\u9fff“{]|[\u4e00-\u9fff][,;?!]|\([\u4e00-\u9fff]/;
+  const found = all('.wxml').flatMap((name) =>
+    read(name).split('\n').filter((line) => half.test(line)).map((line) => `${name} ${line.trim()}`),
+  );
+  expect(found).toEqual([]);
+});
+
 test('WXML computes nothing: it cannot call functions', () => {
   const calls = all('.wxml').filter((name) => /\{\{[^}]*[\w\]]\([^}]*\}\}/.test(read(name)));
   expect(calls).toEqual([]);

@@ -49,18 +49,18 @@ describe('dates', () => {
 
 describe('bills', () => {
   test.each([
-    ['2026-01-15', {}, '今天(2026年1月15日)到期'],
+    ['2026-01-15', {}, '今天（2026年1月15日）到期'],
     ['2026-01-12', {}, '请于2026年1月15日前缴纳'],
-    ['2026-01-27', { overdue_days: 12 }, '缴费日2026年1月15日,已过12天'],
-    ['2026-01-27', { payable_fen: 0, state: 'paid' }, '已缴清,谢谢您'],
-    ['2026-01-27', { payable_fen: 0, state: 'reversed' }, '已作废,无需缴纳'],
+    ['2026-01-27', { overdue_days: 12 }, '缴费日2026年1月15日，已过12天'],
+    ['2026-01-27', { payable_fen: 0, state: 'paid' }, '已缴清，谢谢您'],
+    ['2026-01-27', { payable_fen: 0, state: 'reversed' }, '已作废，无需缴纳'],
   ])('on %s %p is said as %p', (asOf, changes, words) => {
     expect(bills.dueWords(bill('1', changes), asOf)).toBe(words);
   });
 
   test('a reader hears house, period, amount and day', () => {
     expect(bills.view(bill('1'), '2026-01-12').spoken).toBe(
-      '阳光花园 3栋1单元1201,2026年1月物业服务费,应缴142.93元,请于2026年1月15日前缴纳',
+      '阳光花园 3栋1单元1201，2026年1月物业服务费，应缴142.93元，请于2026年1月15日前缴纳',
     );
   });
 
@@ -93,13 +93,13 @@ describe('words of an error', () => {
     };
     expect(wordsOf(error)).toEqual({
       title: '承诺无法登记。',
-      advice: '日期须在今天至 60 天之内 请改期。 依据:民法典195条',
+      advice: '日期须在今天至 60 天之内 请改期。 依据：民法典195条',
     });
   });
 
   test('a programming error is not shown to the owner', () => {
     expect(wordsOf(new TypeError('x is undefined'))).toEqual({
-      title: '操作没有成功,请稍后重试。',
+      title: '操作没有成功，请稍后重试。',
       advice: '',
     });
   });
