@@ -98,6 +98,24 @@ def test_documents_are_openapi_31_with_the_fixed_operation_ids(bare, url, wanted
     assert wanted <= operations(found).keys()
 
 
+def test_the_owners_way_to_pay_outside_wechat_is_documented(bare):
+    """Only `get_me` tells codes; what a binding answers is kept for repeats and holds none."""
+    found = document(bare, "/api/v1")
+    schemas = found["components"]["schemas"]
+
+    def house_of(name: str) -> dict:
+        answer = operations(found)[name]["responses"]["200"]["content"]["application/json"]
+        body = schemas[answer["schema"]["$ref"].rpartition("/")[2]]
+        return schemas[body["properties"]["houses"]["items"]["$ref"].rpartition("/")[2]]
+
+    mine = house_of("get_me")["properties"]
+    assert "<PUBLIC_BASE_URL>/pay/bills?c=<pay_code>" in mine["pay_url"]["description"]
+    assert mine["stopped"]["type"] == "boolean"
+    assert mine.keys() - house_of("bind_house")["properties"].keys() == {
+        "pay_code", "pay_url", "stopped",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("url", ["/api/v1", "/admin/api/v1"])
 def test_the_documented_refusal_is_ours(bare, url):
     error = document(bare, url)["components"]["schemas"]["Error"]["properties"]
