@@ -157,7 +157,6 @@ def test_one_tap_stops_contact_at_every_house(owner, estate, bill_id):
     assert holds(estate, bill_id) == ["stop_contact"]
 
 
-@pytest.mark.covers("C17")
 def test_the_wish_is_remembered_at_every_house_until_it_is_lifted(
     client, sandbox, owner, estate, apps, db_owner
 ):
