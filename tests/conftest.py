@@ -16,8 +16,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from launcher.ports import free_port
 from tests.support import wait
+from tests.support.ports import own_port
 from tests.support.sandbox import Sandbox, running_sandbox
 from tests.support.servers import Database, Servers, running_servers
 
@@ -46,13 +46,13 @@ def servers() -> Iterator[Servers]:
 @pytest.fixture(scope="session")
 def web_port() -> int:
     """The port of PUBLIC_BASE_URL; `live_server` listens there."""
-    return free_port()
+    return own_port()
 
 
 @pytest.fixture(scope="session")
 def sandbox_port() -> int:
     """The port of every platform URL; `sandbox` listens there."""
-    return free_port()
+    return own_port()
 
 
 @pytest.fixture(scope="session")

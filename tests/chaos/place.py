@@ -20,11 +20,11 @@ import redis
 from flask import Flask
 
 from launcher.children import kill_session
-from launcher.ports import free_port
 from launcher.postgres import SUPERUSER, Postgres
 from launcher.runtime import prepare, state_folder, system_programs
 from launcher.valkey import Valkey
 from tests.support import product, servers
+from tests.support.ports import own_port
 from tests.support.sandbox import Sandbox, running_sandbox
 
 
@@ -87,7 +87,7 @@ def _end(postgres: Postgres) -> None:
 @contextmanager
 def _product(postgres: Postgres, hints: Valkey, password: str, folder: Path) -> Iterator[Place]:
     admin_url = postgres.url(SUPERUSER, password, "postgres")
-    web_port, sandbox_port = free_port(), free_port()
+    web_port, sandbox_port = own_port(), own_port()
     with servers._roles(admin_url) as names, ExitStack() as stack:
         running = servers.Servers(admin_url=admin_url, redis_url=hints.url, **names)
         blank = product.environment(

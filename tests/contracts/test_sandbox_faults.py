@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import pytest
 import requests
 
 from tests.contracts.sandbox_kit import Receiver, polite, receiving, wechatpay_client
+from tests.support.ports import own_port
 from tests.support.sandbox import Sandbox, running_sandbox
 from tests.support.wait import wait_for
 
@@ -154,16 +154,10 @@ def test_the_ladder_ends(shop: Shop) -> None:
     assert shop.sandbox.get("/_sandbox/book/deliveries")[0]["ok"] is False
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def test_the_book_survives_a_kill(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with receiving(lambda *_: (500, b"")) as receiver:
-        with running_sandbox(free_port(), state) as first:
+        with running_sandbox(own_port(), state) as first:
             shop = Shop(first, receiver)
             first.post("/_sandbox/settings", time_factor=0.05)
             paid = shop.paid("F-0011")
@@ -175,7 +169,7 @@ def test_the_book_survives_a_kill(tmp_path: Path) -> None:
         with open(state / "journal.jsonl", "a") as journal:
             journal.write('{"t": "orders", "k": "torn')
         receiver.answer = polite
-        with running_sandbox(free_port(), state) as second:
+        with running_sandbox(own_port(), state) as second:
             [row] = second.get("/_sandbox/book/payments")
             assert row["transaction_id"] == paid["transaction_id"]
             assert row["paid_at"] == paid["paid_at"]

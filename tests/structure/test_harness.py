@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+from subprocess import PIPE
+
 import psycopg
 import pytest
 
+from tests.support import ports
+from tests.support.ports import own_port
 from tests.support.wait import wait_for
 
+PROJECT = Path(__file__).resolve().parents[2]
 FORGOTTEN: list[psycopg.Connection] = []
 
 
@@ -85,6 +93,23 @@ def test_a_fresh_database_is_migrated_and_apart(fresh_database, db_owner: psycop
     with psycopg.connect(fresh.owner_url) as other:
         other.execute("UPDATE business_clock SET offset_seconds = 7")
     assert db_owner.execute("SELECT offset_seconds FROM business_clock").fetchone() == (0,)
+
+
+def test_two_runs_never_get_the_same_port():
+    program = "from tests.support.ports import own_port; print(own_port(), flush=True); input()"
+    others = [
+        subprocess.Popen(
+            [sys.executable, "-c", program], cwd=PROJECT, stdin=PIPE, stdout=PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    ours = [own_port(), own_port()]
+    theirs = [int(other.stdout.readline()) for other in others]
+    for other in others:
+        other.communicate("\n", timeout=10)
+    assert len({(port - ports.FIRST) // ports.SIZE for port in (ours[0], *theirs)}) == 3
+    assert ours[0] != ours[1], "and one run gets a port once"
+    assert max(ours + theirs) < 32768, "below what Linux picks for outgoing connections"
 
 
 def test_waiting_reports_what_it_saw_last():
