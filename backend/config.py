@@ -39,6 +39,7 @@ class Settings:
     port: int
     log_level: str
     db_pool_size: int
+    metrics_folder: str = ""
 
     @property
     def is_production(self) -> bool:
@@ -70,9 +71,15 @@ def load(env: Env | None = None) -> Settings:
         port=env.int("PORT", 8000),
         log_level=env.str("LOG_LEVEL", "INFO"),
         db_pool_size=env.int("DB_POOL_SIZE", 10),
+        metrics_folder=env.str("PROMETHEUS_MULTIPROC_DIR", ""),
     )
     refuse_unsafe(settings)
     return settings
+
+
+def var_folder(root: Path) -> Path:
+    """Return where `make run` keeps everything: JIAOQING_VAR, or `var` in the project."""
+    return root / (os.environ.get("JIAOQING_VAR") or "var")
 
 
 def read_kept_files(root: Path) -> None:
@@ -83,7 +90,7 @@ def read_kept_files(root: Path) -> None:
     """
     if "DATABASE_URL" in os.environ:
         return
-    for file in (root / ".env", root / "var" / "env"):
+    for file in (root / ".env", var_folder(root) / "env"):
         if file.is_file():
             for name, value in dotenv_values(file, interpolate=False).items():
                 if value:  # an empty value counts as not set
@@ -106,6 +113,11 @@ def refuse_unsafe(settings: Settings) -> None:
         )
     if settings.database_url and not settings.database_url.startswith("postgresql"):
         raise UnsafeConfiguration("DATABASE_URL must be a postgresql:// URL; no other engine.")
+    if settings.metrics_folder and not os.access(settings.metrics_folder, os.W_OK | os.X_OK):
+        raise UnsafeConfiguration(
+            f"PROMETHEUS_MULTIPROC_DIR: {settings.metrics_folder} is no folder this process may"
+            " write to: make it, empty, before every start, or unset the variable."
+        )
     if not settings.is_production:
         return
     problems = list(_production_problems(settings))

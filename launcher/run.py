@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from launcher import environment, project
@@ -33,8 +34,8 @@ class _Asked(Exception):
 def run() -> int:
     """Run everything until asked to stop; return the exit status."""
     need_disk_space()
-    project.VAR.mkdir(exist_ok=True)
-    with _only_one():
+    project.VAR.mkdir(parents=True, exist_ok=True)
+    with _only_one(project.VAR):
         given = environment.given(project.ROOT)
         need_given_servers(given)
         kept = environment.kept(project.VAR / "env")
@@ -81,9 +82,9 @@ def _without_given(values: dict[str, str], given: dict[str, str]) -> dict[str, s
 
 
 @contextmanager
-def _only_one() -> Iterator[None]:
-    """Hold the lock of this checkout. Raises Stop when another run holds it."""
-    with (project.VAR / "lock").open("a+") as lock:
+def _only_one(var: Path) -> Iterator[None]:
+    """Hold the lock of the folder `var`. Raises Stop when another run holds it."""
+    with (var / "lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -132,6 +133,8 @@ def _bring_up(variables: dict[str, str], processes: list[Process]) -> None:
     """Migrate, fill the empty demo, start the processes (kept in `processes`), say where."""
     variables["PATH"] = f"{project.VENV / 'bin'}{os.pathsep}{variables.get('PATH', os.defpath)}"
     variables |= {"FLASK_APP": "wsgi", "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(project.ROOT)}
+    variables["JIAOQING_VAR"] = str(project.VAR)
+    variables["PROMETHEUS_MULTIPROC_DIR"] = str(_empty_metrics_folder(variables))
     production = _is_production(variables)
     say("升级数据库 / migrating the database …")
     _flask(variables, "db", "upgrade")
@@ -151,6 +154,16 @@ def _bring_up(variables: dict[str, str], processes: list[Process]) -> None:
     _start([each for each in processes if each not in first])
     _wait_until_ready(f"http://{LOOPBACK}:{variables['PORT']}/readyz", processes)
     _addresses(variables, production=production)
+
+
+def _empty_metrics_folder(variables: dict[str, str]) -> Path:
+    """Return where the processes of this run add up their numbers, without an earlier run's."""
+    given = variables.get("PROMETHEUS_MULTIPROC_DIR")
+    folder = project.ROOT / given if given else project.VAR / "metrics"
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.glob("*.db"):
+        file.unlink()
+    return folder
 
 
 def _flask(variables: dict[str, str], *arguments: str) -> None:

@@ -15,7 +15,7 @@ READERS = {"str", "int", "bool", "list", "get", "getenv", "json", "float", "url"
 
 
 def read_by_the_code() -> dict[str, str]:
-    """Return {variable: where} for env.str("X"), os.environ["X"], os.environ.get("X")."""
+    """Return {variable: where} for env.str("X"), os.environ["X"], .get("X") and envvar="X"."""
     found: dict[str, str] = {}
     for folder in ("backend", "admin", "sandbox", "launcher", "tests", "bench"):
         for path in sorted((PROJECT / folder).rglob("*.py")):
@@ -37,6 +37,8 @@ def names_read(tree: ast.Module) -> Iterator[str]:
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
             if node.func.attr in READERS:
                 owner, argument = node.func.value, node.args[0]
+        elif isinstance(node, ast.keyword) and node.arg == "envvar":  # an option of a command
+            yield node.value.value
         name = getattr(argument, "value", None)
         if is_environment(owner) and isinstance(name, str):
             yield name

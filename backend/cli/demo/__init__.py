@@ -16,8 +16,10 @@ from backend.cli.speak import done, refusing
 
 
 @click.command("demo")
-@click.option("--households", default=120, show_default=True)
-@click.option("--months", default=3, show_default=True, type=click.IntRange(1, 12))
+@click.option("--households", default=120, envvar="DEMO_HOUSEHOLDS", show_default=True)
+@click.option(
+    "--months", default=3, envvar="DEMO_MONTHS", show_default=True, type=click.IntRange(1, 12)
+)
 @click.option("--seed", default=20260101, show_default=True)
 @click.option("--if-empty", is_flag=True, help="已有企业时什么也不做 / nothing if a company exists")
 @with_appcontext

@@ -11,10 +11,11 @@ from sqlalchemy import text
 
 from backend.cli.demo import staff
 from backend.cli.demo.payers import Household
+from backend.config import var_folder
 from backend.db import db
 from backend.usecases.pay_codes_of_house import pay_codes_of_house
 
-FOLDER = Path(__file__).resolve().parents[3] / "var" / "demo"
+FOLDER = var_folder(Path(__file__).resolve().parents[3]) / "demo"
 _KEPT = FOLDER / "demo.json"
 
 
