@@ -29,20 +29,21 @@ def install(*, tests: bool = False, node: bool = True) -> None:
     if not _is_stamped(project.VENV, _python_mark()):
         need_disk_space()
         _python_packages()
-    if node and (project.ADMIN_WEB / "package.json").exists():
+    if node:
         _node_modules(project.ADMIN_WEB)
         _built_page(project.ADMIN_WEB)
-    if node and tests and (project.MINIPROGRAM / "package.json").exists():
+    if node and tests:
         _node_modules(project.MINIPROGRAM)
 
 
-def need_disk_space() -> None:
-    """Raise Stop when less than 1 GB is free: a half-written install is worse than none."""
+def need_disk_space(least: int = _MINIMUM_FREE) -> None:
+    """Raise Stop when fewer than `least` bytes (1 GB) are free: half an install is worse."""
     free = shutil.disk_usage(project.ROOT).free
-    if free < _MINIMUM_FREE:
+    if free < least:
         raise Stop(
-            f"磁盘空间不足 / not enough disk space: {free // 1_000_000} MB free at {project.ROOT},"
-            " make room for at least 1 GB and run it again."
+            f"磁盘空间不足，请腾出 {least // 1_000_000} MB 后再运行 / not enough disk space:"
+            f" {free // 1_000_000} MB free at {project.ROOT}, make room for at least"
+            f" {least // 1_000_000} MB and run it again."
         )
 
 
@@ -159,8 +160,10 @@ def need_node() -> None:
     version = re.match(r"v(\d+)", said.stdout) if said else None
     if npm is None or version is None or int(version[1]) < _MINIMUM_NODE:
         found = version[0] if version else "none"
+        found += ", no npm" if version and npm is None else ""
         raise Stop(
-            f"需要 Node {_MINIMUM_NODE} 以上和 npm / Node {_MINIMUM_NODE}+ with npm is needed"
+            f"需要 Node {_MINIMUM_NODE} 以上和 npm，请安装后再运行"
+            f" / Node {_MINIMUM_NODE}+ with npm is needed"
             f" (found: {found}): install it from your system or nodejs.org, then run it again."
         )
 

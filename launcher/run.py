@@ -17,7 +17,7 @@ from types import FrameType
 
 from launcher import environment, project
 from launcher.install import need_disk_space
-from launcher.ports import LOOPBACK, answers, is_free
+from launcher.ports import LOOPBACK, answers, need_ports
 from launcher.procfile import Process, read_procfile, stop_together
 from launcher.say import Stop, say
 from launcher.services import Services, need_given_servers
@@ -40,7 +40,8 @@ def run() -> int:
         need_given_servers(given)
         kept = environment.kept(project.VAR / "env")
         settings = _settings(given, kept)
-        _need_ports(settings)
+        used = {**given, **settings}
+        need_ports({name: used[name] for name in _ports_used(production=_is_production(used))})
         services = Services(project.VAR, given=given, kept=kept)
         processes: list[Process] = []
         _listen_for_signals()
@@ -90,8 +91,8 @@ def _only_one(var: Path) -> Iterator[None]:
         except OSError as error:
             lock.seek(0)
             raise Stop(
-                f"已在运行 / already running here (process {lock.read().strip()}):"
-                " stop it with Ctrl-C first."
+                f"已在运行，请先用 Ctrl-C 停止 / already running here"
+                f" (process {lock.read().strip()}): stop it with Ctrl-C first."
             ) from error
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -99,20 +100,12 @@ def _only_one(var: Path) -> Iterator[None]:
         yield
 
 
-def _need_ports(settings: dict[str, str]) -> None:
-    names = ["PORT"] if _is_production(settings) else ["PORT", "SANDBOX_PORT"]
-    for name in names:
-        port = settings[name]
-        if not port.isdigit() or not is_free(int(port)):
-            raise Stop(
-                f"端口 {port} 不可用 / port {port} is taken: stop what listens there,"
-                f" or choose another, e.g. `{name}={int(port) + 10 if port.isdigit() else 8000}"
-                " make run`."
-            )
+def _ports_used(*, production: bool) -> tuple[str, ...]:
+    return ("PORT",) if production else ("PORT", "SANDBOX_PORT")
 
 
-def _is_production(settings: dict[str, str]) -> bool:
-    return settings.get("APP_ENV", os.environ.get("APP_ENV")) == "production"
+def _is_production(variables: dict[str, str]) -> bool:
+    return variables.get("APP_ENV") == "production"
 
 
 def _listen_for_signals() -> None:

@@ -94,6 +94,7 @@ def need_given_servers(given: Mapping[str, str]) -> None:
         parts = urlsplit(given.get(name, ""))
         if parts.hostname and not answers(parts.hostname, parts.port or port):
             raise Stop(
-                f"{name} 无法连接 / nothing answers at {parts.hostname}:{parts.port or port}:"
-                " start that server, or unset the variable to use the embedded one."
+                f"{name} 无法连接，请启动该服务器 / nothing answers at"
+                f" {parts.hostname}:{parts.port or port}: start that server, or unset the variable"
+                " to use the embedded one."
             )
