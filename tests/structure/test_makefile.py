@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -62,8 +63,50 @@ def test_processes_of_the_procfile():
     assert all(command.startswith("env TZ=Asia/Shanghai ") for command in commands.values())
 
 
+def test_no_suite_is_left_out_in_silence():
+    for target in ("jest", "web-test"):
+        assert re.search(rf"^{target}:\n\t@npm --prefix \S+ test --silent$", TEXT, re.MULTILINE)
+
+
 def test_ci_script_is_executable_and_parses():
     script = PROJECT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert subprocess.run(["bash", "-n", script]).returncode == 0
     assert "set -euo pipefail" in script.read_text(encoding="utf-8")
+
+
+def run_ci(folder: Path, *, user: int) -> tuple[int, str, list[str]]:
+    """Run .ci/run where PATH has nothing but what it asks; return status, errors, calls."""
+    calls = folder / "calls"
+    for name, lines in {
+        "id": f"echo {user}",
+        "apt-get": f'echo apt-get "$@" >> {calls}',
+        "make": f'echo make "$@" >> {calls}',
+    }.items():
+        (folder / name).write_text(f"#!/bin/sh\n{lines}\n")
+        (folder / name).chmod(0o755)
+    for name in ("bash", "dirname"):
+        (folder / name).symlink_to(shutil.which(name))
+    ran = subprocess.run(
+        [PROJECT / ".ci" / "run"], env={"PATH": str(folder)}, capture_output=True, text=True
+    )
+    return ran.returncode, ran.stderr, calls.read_text().splitlines() if calls.exists() else []
+
+
+def test_ci_without_its_tools_fails_and_names_them(tmp_path: Path):
+    status, said, calls = run_ci(tmp_path, user=1000)
+    assert (status, calls) == (1, [])
+    first = said.splitlines()[0]
+    assert first.startswith(".ci/run: 缺少工具，请先安装 / tools are missing, install them first: ")
+    names = first.partition("first: ")[2].split()
+    assert set(names) - {"postgresql"} == {
+        "chromium", "fontconfig", "fonts-wqy-microhei", "redis-server",
+    }  # fmt: skip
+
+
+def test_ci_as_root_installs_them_and_looks_again(tmp_path: Path):
+    status, said, calls = run_ci(tmp_path, user=0)
+    assert calls[0] == "apt-get update -qq" and len(calls) == 2, "no make before all is there"
+    assert calls[1].startswith("apt-get install ") and "chromium" in calls[1]
+    assert calls[1].split()[-1] == "redis-server"
+    assert status == 1 and "redis-server" in said, "this apt-get installs nothing"
