@@ -48,14 +48,14 @@ def web(clean_database: object, environment: dict[str, str]) -> Iterator[str]:
     """The Procfile's gunicorn with its two workers, and relay and bulk worker; the address."""
     url = environment["PUBLIC_BASE_URL"]
     with running_processes(environment, ("web", "relay", "worker-bulk")):
-        wait_for(lambda: answers(url), 30, what="the web process")
+        wait_for(lambda: answers(url), 60, what="the web process")
         yield url
 
 
 def answers(url: str) -> bool:
     try:
         return get(url + "/readyz").ok
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False
 
 
@@ -63,7 +63,7 @@ def get(url: str) -> requests.Response:
     """One call on a connection of its own, so that any worker may take it."""
     with requests.Session() as session:
         session.trust_env = False
-        return session.get(url, timeout=10, headers={"Connection": "close"})
+        return session.get(url, timeout=20, headers={"Connection": "close"})
 
 
 def scraped(url: str, name: str) -> float:

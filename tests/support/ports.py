@@ -39,7 +39,7 @@ def _block() -> Iterator[int]:
 def _lock(number: int) -> bool:
     """Hold the block's lock; False when another run, or another user, has it."""
     try:
-        file = (Path(tempfile.gettempdir()) / f"jiaoqing-test-ports-{number}").open("w")
+        file = (Path(tempfile.gettempdir()) / f"jiaoqing-test-ports-{number}").open("a")
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False

@@ -9,6 +9,7 @@ import pytest
 
 from launcher import environment
 from launcher.procfile import read_procfile
+from launcher.run import _empty_metrics_folder
 from launcher.say import Stop
 
 
@@ -58,3 +59,13 @@ def test_procfile(tmp_path: Path):
     file.write_text("no colon here\n")
     with pytest.raises(Stop, match="no colon here"):
         read_procfile(file)
+
+
+def test_the_metrics_folder_is_made_and_emptied_of_numbers_only(tmp_path: Path):
+    folder = tmp_path / "deep" / "metrics"
+    given = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    assert _empty_metrics_folder(given) == folder and folder.is_dir()
+    for name in ("counter_1.db", "gauge_livesum_2.db", "mine.txt"):
+        (folder / name).write_text("old")
+    assert _empty_metrics_folder(given) == folder
+    assert [file.name for file in folder.iterdir()] == ["mine.txt"]
