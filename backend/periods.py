@@ -100,6 +100,16 @@ def months_between(start: date, end: date, *, anchor_day: int = 1) -> Fraction:
     return month_position(end, anchor_day=anchor_day) - month_position(start, anchor_day=anchor_day)
 
 
+def is_whole_months(start: date, end: date, *, anchor_day: int = 1) -> bool:
+    """Tell whether `[start, end)` is cut at month boundaries only; anchor 1: calendar months.
+
+    2026-11-01 to 2026-12-01 is, to 2026-11-30 is not. Raises as `months_between`.
+    """
+    require_period(start, end)
+    places = (month_position(day, anchor_day=anchor_day) for day in (start, end))
+    return all(place.denominator == 1 for place in places)
+
+
 def month_parts_between(start: date, end: date, *, anchor_day: int = 1) -> int:
     """Return the exact length in parts of a month, `MONTH_PARTS` to the month (whole number)."""
     return int(months_between(start, end, anchor_day=anchor_day) * MONTH_PARTS)

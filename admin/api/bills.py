@@ -31,11 +31,15 @@ blp = Blueprint("bills", __name__, url_prefix=PREFIX, description="Bill runs and
 
 
 class BillRunIn(Schema):
-    """A community and a period [period_from, period_to)."""
+    """A community and a period [period_from, period_to) of whole months.
+
+    period_to is the day after the last day. part_month: the period may cut a month.
+    """
 
     community_id = Id(required=True)
     period_from = ma.fields.Date(required=True)
     period_to = ma.fields.Date(required=True)
+    part_month = ma.fields.Boolean(load_default=False)
     fee_codes = ma.fields.List(
         Text(40), load_default=None, validate=ma.validate.Length(max=20), allow_none=True
     )
@@ -53,6 +57,7 @@ class SampleOut(Schema):
 
     house_code = ma.fields.String(required=True)
     fee_name = ma.fields.String(required=True)
+    formula = ma.fields.String(required=True)
     fen = ma.fields.Integer(required=True, attribute="due_fen")
     text = ma.fields.String(required=True, attribute="due_text")
     due_date = ma.fields.Date(required=True)

@@ -27,6 +27,7 @@ from backend.billing.issuing_sql import (
     WRITE_PLAIN,
 )
 from backend.billing.models import BillRun
+from backend.billing.queries import bill_details, bills_by_id, line_formula
 from backend.db import db
 from backend.fees.formula import months_text
 from backend.fees.models import FeeStandard
@@ -34,6 +35,7 @@ from backend.ledger.operations import account_ids
 from backend.money import yuan_text
 from backend.periods import MONTH_PARTS, month_parts_between, months_between
 
+SAMPLE = 5
 MIN_TERM = timedelta(days=10)
 """A bill issued late is never due earlier than its issue date plus the usual term, 5th to 15th."""
 
@@ -221,23 +223,23 @@ def unbillable(community_id: int, period_from: date, period_to: date) -> list[di
     return [{"house_code": r.code, "reason_zh": r.reason} for r in rows]
 
 
-def sample_bills(run_id: int, limit: int = 5) -> list[dict[str, Any]]:
-    """Return a few bills of a run for the preview screen."""
-    rows = db.session.execute(
-        text(
-            "SELECT h.code, f.name, b.due_fen, b.due_date FROM bill b JOIN house h "
-            "ON h.id = b.house_id JOIN fee_item f ON f.id = b.fee_item_id "
-            "WHERE b.bill_run_id = :r ORDER BY b.id LIMIT :n"
-        ),
-        {"r": run_id, "n": limit},
-    )
+def sample_bills(run_id: int, *, added: int) -> list[dict[str, Any]]:
+    """Return up to SAMPLE of the `added` newest bills of a run, with formula, for the preview."""
+    ids = db.session.scalars(
+        text("SELECT id FROM bill WHERE bill_run_id = :r ORDER BY id DESC LIMIT :n"),
+        {"r": run_id, "n": min(SAMPLE, added)},
+    ).all()
+    details = bill_details(ids)
     return [
         {
-            "house_code": r.code,
-            "fee_name": r.name,
-            "due_fen": r.due_fen,
-            "due_text": yuan_text(r.due_fen),
-            "due_date": r.due_date,
+            "house_code": details[bill.id]["house_code"],
+            "fee_name": details[bill.id]["fee_name"],
+            "formula": "；".join(
+                line_formula(line, anchor) for line, _, _, anchor in details[bill.id]["lines"]
+            ),
+            "due_fen": bill.due_fen,
+            "due_text": yuan_text(bill.due_fen),
+            "due_date": bill.due_date,
         }
-        for r in rows
+        for bill in bills_by_id(ids)
     ]

@@ -14,6 +14,7 @@ from backend.billing import late_fee as m7
 from backend.billing.models import Bill, BillLine, LateFeeFreeze, PrincipalEvent
 from backend.db import db
 from backend.estate.models import Community, House
+from backend.fees.formula import formula_text
 from backend.fees.models import FeeItem, FeeStandard, LateFeeTerms, LprRate
 
 LPR_MULTIPLE = 4  # C9: charged rate = min(contract, 4 × LPR)
@@ -152,6 +153,21 @@ def bill_details(bill_ids: Collection[int]) -> dict[int, dict[str, Any]]:
     for line, name, basis, anchor_day in lines:
         details[line.bill_id]["lines"].append((line, name, basis, anchor_day))
     return details
+
+
+def line_formula(line: BillLine, anchor_day: int) -> str:
+    """Return the sentence by which an owner recomputes a stored line (C53)."""
+    return formula_text(
+        start=line.period_from,
+        end=line.period_to,
+        anchor_day=anchor_day,
+        area=line.area,
+        rate=line.rate,
+        surcharge=line.surcharge,
+        fixed=line.fixed,
+        quantity=line.quantity,
+        charged_fen=line.fen,
+    )
 
 
 def court_friendly_annual(day: date) -> Decimal | None:

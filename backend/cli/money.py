@@ -36,6 +36,7 @@ COMMANDS = (standard, latefee, points, bills, code_group)
 PERIOD = (
     click.option("--from", "start", type=Day(), required=True, help="账期首日 / first day"),
     click.option("--to", "end", type=Day(), required=True, help="账期末日的次日 / the day after"),
+    click.option("--part-month", is_flag=True, help="允许不足整月 / the period may cut a month"),
 )
 
 
@@ -88,11 +89,16 @@ def points_start(
 @COMPANY
 @PERIOD[0]
 @PERIOD[1]
+@PERIOD[2]
 @refusing
-def bills_preview(code: str, company: str | None, start: date, end: date) -> None:
-    """试算,不写入 / compute a run without writing anything."""
+def bills_preview(code: str, company: str | None, start: date, end: date, part_month: bool) -> None:
+    """试算，不写入 / compute a run without writing anything."""
     place = community_by_code(code, company=company)
-    as_json(preview_bill_run(community_id=place.id, period_from=start, period_to=end))
+    as_json(
+        preview_bill_run(
+            community_id=place.id, period_from=start, period_to=end, part_month=part_month
+        )
+    )
 
 
 @bills.command("issue")
@@ -100,12 +106,18 @@ def bills_preview(code: str, company: str | None, start: date, end: date) -> Non
 @COMPANY
 @PERIOD[0]
 @PERIOD[1]
+@PERIOD[2]
 @refusing
-def bills_issue(code: str, company: str | None, start: date, end: date) -> None:
+def bills_issue(code: str, company: str | None, start: date, end: date, part_month: bool) -> None:
     """出账;可重复,只补缺少的 / issue bills; again adds only what is missing."""
     place = community_by_code(code, company=company)
     run_id = start_bill_run(
-        community_id=place.id, period_from=start, period_to=end, by=BY, company_id=place.company_id
+        community_id=place.id,
+        period_from=start,
+        period_to=end,
+        by=BY,
+        company_id=place.company_id,
+        part_month=part_month,
     )
     result = continue_bill_run(run_id)
     done(

@@ -13,7 +13,6 @@ from typing import Any
 from backend.billing import queries as bills
 from backend.billing.models import Bill
 from backend.billing.queries import BillFee
-from backend.fees.formula import formula_text
 from backend.money import decimal_text, yuan_text
 from backend.reminders.facts import period_text
 
@@ -107,17 +106,7 @@ def _rate_text(step: Any) -> str:
 
 def _line(line: Any, standard_name: str, basis: str, anchor_day: int) -> dict[str, Any]:
     return {
-        "formula": formula_text(
-            start=line.period_from,
-            end=line.period_to,
-            anchor_day=anchor_day,
-            area=line.area,
-            rate=line.rate,
-            surcharge=line.surcharge,
-            fixed=line.fixed,
-            quantity=line.quantity,
-            charged_fen=line.fen,
-        ),
+        "formula": bills.line_formula(line, anchor_day),
         "fen": line.fen,
         "text": yuan_text(line.fen),
         "standard_name": standard_name,

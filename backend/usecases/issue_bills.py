@@ -9,6 +9,7 @@ goes the slow way through the pure rules, house by house (M3), so that both agre
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -24,7 +25,8 @@ from backend.conduct.holidays import is_working_day
 from backend.db import db, transaction
 from backend.errors import Refusal
 from backend.estate.models import Community
-from backend.periods import PeriodRefused, require_period
+from backend.fees.models import FeeStandard
+from backend.periods import PeriodRefused, is_whole_months, require_period
 from backend.reminders import operations as reminders
 from backend.usecases.apply_credit import apply_credit
 
@@ -42,14 +44,21 @@ class RunResult:
 
 
 def start_bill_run(
-    *, community_id: int, period_from: date, period_to: date, by: str, company_id: int
+    *,
+    community_id: int,
+    period_from: date,
+    period_to: date,
+    by: str,
+    company_id: int,
+    part_month: bool = False,
 ) -> int:
-    """Create (or reopen) the run of a period and return its id.
+    """Create (or reopen) the run of a period [period_from, period_to) and return its id.
 
-    Raises Refusal `empty_period`, `E-C43` when no published standard covers the period, `E-C04`
-    when the contract ended before it.
+    Raises Refusal `empty_period`, `period_not_whole_months` (422) unless `part_month` is asked
+    for, `E-C43` when no published standard covers the period, `E-C04` when the contract ended
+    before it.
     """
-    _refuse_impossible(community_id, period_from, period_to)
+    _refuse_impossible(community_id, period_from, period_to, part_month)
     now = clock.business_now()
     with transaction():
         open_house_accounts(community_id)
@@ -94,7 +103,9 @@ def start_bill_run(
         return run_id or run.id
 
 
-def _refuse_impossible(community_id: int, period_from: date, period_to: date) -> None:
+def _refuse_impossible(
+    community_id: int, period_from: date, period_to: date, part_month: bool
+) -> None:
     try:
         require_period(period_from, period_to)
     except PeriodRefused as error:
@@ -102,7 +113,10 @@ def _refuse_impossible(community_id: int, period_from: date, period_to: date) ->
     community = db.session.get_one(Community, community_id)
     if community.contract_to and period_from >= community.contract_to:
         raise Refusal("E-C04", message_zh="合同已终止,不得再计费。", legal_basis="民法典949、950条")
-    if not issuing.published_standards(community_id, period_from, period_to):
+    standards = issuing.published_standards(community_id, period_from, period_to)
+    if not part_month:
+        _refuse_part_month(standards, period_from, period_to)
+    if not standards:
         raise Refusal(
             "E-C43",
             message="no published fee standard covers the period",
@@ -110,6 +124,30 @@ def _refuse_impossible(community_id: int, period_from: date, period_to: date) ->
             what_to_do="请先发布覆盖该期间的收费标准。",
             legal_basis="物业服务收费管理办法8条",
         )
+
+
+def _refuse_part_month(
+    standards: Sequence[FeeStandard], period_from: date, period_to: date
+) -> None:
+    """Refuse a period that would cut a month: a last day given as the end bills 29/30 of it.
+
+    Whole are calendar months, and the months of a cycle day that all standards share (A03).
+    """
+    if is_whole_months(period_from, period_to):
+        return
+    anchors = {standard.anchor_day for standard in standards}
+    if anchors and all(
+        is_whole_months(period_from, period_to, anchor_day=anchor) for anchor in anchors
+    ):
+        return
+    raise Refusal(
+        "period_not_whole_months",
+        message="the period is not made of whole months; its end is the day after the last day",
+        message_zh=f"账期须为整月：{period_from} 起、不含 {period_to} 的期间不是整月。",
+        http=422,
+        what_to_do="截止日请填最后一个月次月的 1 日；确需不足整月的，须明确指定（--part-month）。",
+        fields={"period_to": "应为次月 1 日（不含当日）"},
+    )
 
 
 def continue_bill_run(run_id: int) -> RunResult:
@@ -174,10 +212,13 @@ def _houses_done(run_id: int) -> int:
     return db.session.scalar(db.select(BillRun.houses_done).where(BillRun.id == run_id))
 
 
-def preview_bill_run(*, community_id: int, period_from: date, period_to: date) -> dict[str, Any]:
+def preview_bill_run(
+    *, community_id: int, period_from: date, period_to: date, part_month: bool = False
+) -> dict[str, Any]:
     """Return {houses, bills, total_fen, skipped, sample} of a run without writing anything.
 
     Same code path as the run: its batches are issued in a transaction that is rolled back.
+    Raises Refusal as `start_bill_run`.
     """
     try:
         run = BillRun(
@@ -189,7 +230,7 @@ def preview_bill_run(*, community_id: int, period_from: date, period_to: date) -
             started_at=clock.business_now(),
             **_RUN_START,
         )
-        _refuse_impossible(community_id, period_from, period_to)
+        _refuse_impossible(community_id, period_from, period_to, part_month)
         _clear_existing_run(run)
         bills, total, houses = 0, 0, 0
         while batch := issuing.issue_batch(
@@ -204,7 +245,7 @@ def preview_bill_run(*, community_id: int, period_from: date, period_to: date) -
             "bills": bills,
             "total_fen": total,
             "skipped": issuing.unbillable(community_id, period_from, period_to),
-            "sample": issuing.sample_bills(run.id),
+            "sample": issuing.sample_bills(run.id, added=bills),
         }
     finally:
         db.session.rollback()

@@ -14,7 +14,12 @@ from backend.usecases import issue_bills
 
 
 def preview_bills(
-    *, scope: Scope, community_id: int, period_from: date, period_to: date
+    *,
+    scope: Scope,
+    community_id: int,
+    period_from: date,
+    period_to: date,
+    part_month: bool = False,
 ) -> dict[str, Any]:
     """Return {houses, bills, total_fen, total_text, skipped, sample}; nothing is written.
 
@@ -22,13 +27,21 @@ def preview_bills(
     """
     require_community(scope, community_id)
     found = issue_bills.preview_bill_run(
-        community_id=community_id, period_from=period_from, period_to=period_to
+        community_id=community_id,
+        period_from=period_from,
+        period_to=period_to,
+        part_month=part_month,
     )
     return {**found, "total_text": yuan_text(found["total_fen"])}
 
 
 def run_bills(
-    *, scope: Scope, community_id: int, period_from: date, period_to: date
+    *,
+    scope: Scope,
+    community_id: int,
+    period_from: date,
+    period_to: date,
+    part_month: bool = False,
 ) -> dict[str, Any]:
     """Create (or reopen) the run of a period and queue it; return {id, state}.
 
@@ -41,6 +54,7 @@ def run_bills(
         period_to=period_to,
         by=f"steward:{scope.steward_id}",
         company_id=scope.company_id,
+        part_month=part_month,
     )
     with transaction():
         now = clock.business_now()
@@ -61,7 +75,7 @@ def refuse_fee_codes(fee_codes: list[str] | None) -> None:
         raise Refusal(
             "fee_codes_unsupported",
             message="a run bills every published standard of the period",
-            message_zh="出账按已发布的全部收费标准进行,暂不支持只出部分收费项目。",
+            message_zh="出账按已发布的全部收费标准进行，暂不支持只出部分收费项目。",
             http=422,
             what_to_do="请将收费项目留空。",
             fields={"fee_codes": "请留空"},

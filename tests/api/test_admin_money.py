@@ -65,6 +65,8 @@ def test_a_preview_writes_nothing_and_the_run_does_the_same(client, estate, db_o
     }  # fmt: skip
     assert sorted(s["house_code"] for s in seen["sample"]) == ["1-1-101", "1-1-201"]
     assert {(s["fen"], s["text"]) for s in seen["sample"]} == {(BILL_FEN, "142.93")}
+    formula = "94.56㎡ × 1.3000元/㎡·月 + 20元 = 142.928 → 142.93元"
+    assert {s["formula"] for s in seen["sample"]} == {formula}
     assert rows(db_owner, "SELECT count(*) FROM bill") == [(0,)]
     assert rows(db_owner, "SELECT count(*) FROM bill_run") == [(0,)]
     status, started = finance.post("/bill-runs", body, key="bill-run-0001")
@@ -79,7 +81,8 @@ def test_a_preview_writes_nothing_and_the_run_does_the_same(client, estate, db_o
     progress = ("state", "houses_done", "houses_total", "bills", "total_fen")
     assert [shown[name] for name in progress] == ["done", 2, 2, 2, 28586]
     assert finance.ok_get("/bill-runs")["items"] == [shown]
-    assert finance.ok_post("/bill-runs/preview", body)["bills"] in (0, 2)
+    again = finance.ok_post("/bill-runs/preview", body)
+    assert (again["bills"], again["total_fen"], again["sample"]) == (0, 0, [])
 
 
 @pytest.mark.parametrize(
@@ -87,6 +90,8 @@ def test_a_preview_writes_nothing_and_the_run_does_the_same(client, estate, db_o
     [
         ({"period_to": "2026-12-01"}, "empty_period"),
         ({"period_from": "2025-01-01", "period_to": "2025-02-01"}, "E-C43"),
+        ({"period_to": "2026-12-31"}, "period_not_whole_months"),
+        ({"period_to": "2027-01-31"}, "period_not_whole_months"),
         ({"fee_codes": ["WY"]}, "fee_codes_unsupported"),
         ({"community_id": "99"}, "not_found"),
         ({"community_id": "x"}, "validation_failed"),

@@ -75,10 +75,10 @@ def estate(ctx) -> Estate:
     return made
 
 
-def start(estate: Estate, first: date = NOV, last: date = DEC) -> int:
+def start(estate: Estate, first: date = NOV, last: date = DEC, *, part_month=False) -> int:
     return start_bill_run(
         community_id=estate.community_id, period_from=first, period_to=last, by="test",
-        company_id=estate.company_id,
+        company_id=estate.company_id, part_month=part_month,
     )  # fmt: skip
 
 
@@ -211,7 +211,7 @@ def test_a_second_run_of_the_period_adds_nothing_but_what_is_missing(estate):
 
 def test_an_overlapping_period_charges_nobody_twice(estate):
     continue_bill_run(start(estate))
-    overlap = continue_bill_run(start(estate, HALF, date(2026, 12, 16)))
+    overlap = continue_bill_run(start(estate, HALF, date(2026, 12, 16), part_month=True))
     already = {("101", "WY"), ("102", "WY"), ("103", "TC"), ("103", "WY"), ("104", "TC"),
                ("104", "WY"), ("105", "WY"), ("106", "GT")}  # fmt: skip
     assert overlap.bills == 0 and {(row[0], row[2]) for row in bills()} == already
@@ -270,6 +270,10 @@ def test_a_preview_says_what_would_happen_and_writes_nothing(estate):
     assert {(s["house_code"], s["due_fen"]) for s in seen["sample"]} <= {
         (f"1-1-{row[0]}", row[5]) for row in EXPECTED
     }
+    tariff = [s["formula"] for s in seen["sample"] if s["house_code"] == "1-1-106"]
+    assert tariff == [
+        "15元/月 × 10/30个月 = 5 → 5.00元；16元/月 × 20/30个月 = 10.666666… → 10.67元"
+    ]
     assert rows(count) == before
     continue_bill_run(start(estate))
     assert rows("SELECT sum(due_fen) FROM bill") == [(TOTAL,)]
@@ -291,6 +295,48 @@ def test_no_published_price_or_an_ended_contract_is_refused_and_changes_nothing(
         start(estate)
     assert ended.value.code == "E-C04"
     assert rows("SELECT count(*) FROM bill_run") == [(0,)] and bills() == []
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [(NOV, date(2026, 11, 30)), (NOV, date(2026, 12, 31)), (date(2026, 11, 2), DEC),
+     (HALF, date(2026, 12, 16))],
+)  # fmt: skip
+def test_a_period_that_cuts_a_month_is_refused_unless_it_is_meant(estate, first, last):
+    period = {"community_id": estate.community_id, "period_from": first, "period_to": last}
+    for attempt in (lambda: start(estate, first, last), lambda: preview_bill_run(**period)):
+        with pytest.raises(Refusal) as refused:
+            attempt()
+        assert (refused.value.code, refused.value.http) == ("period_not_whole_months", 422)
+        assert refused.value.message_zh == f"账期须为整月：{first} 起、不含 {last} 的期间不是整月。"
+        assert list(refused.value.fields) == ["period_to"]
+    assert rows("SELECT count(*) FROM bill_run") == [(0,)] and bills() == []
+    assert preview_bill_run(**period, part_month=True)["bills"] > 0
+
+
+def test_a_part_of_a_month_that_is_meant_is_billed_by_its_days(estate):
+    continue_bill_run(start(estate, NOV, HALF, part_month=True))
+    due = {(row[0], row[2]): row[3:] for row in bills()}
+    assert due[("101", "WY")] == (NOV, HALF, 7146)  # 142.928 × 15/30
+    assert due[("103", "TC")] == (NOV, HALF, 8000)
+
+
+def test_months_of_a_cycle_day_that_all_prices_share_are_whole(estate):
+    def two_months(code: str, anchor_day: int) -> None:
+        draft = StandardDraft(
+            item_code=code, item_name=code, code=code, name=code, method="area", rate="2.5",
+            effective_from=date(2026, 1, 1), basis="合同", cycle_months=2, anchor_day=anchor_day,
+        )  # fmt: skip
+        publish_standard(community_id=estate.community_id, by="test", draft=draft)
+
+    two_months("M16", 16)
+    import_(estate, [house("101", fees="WY#M16")])
+    continue_bill_run(start(estate, HALF, date(2027, 1, 16)))
+    assert bills() == [("101", "王小明", "M16", HALF, date(2027, 1, 16), 47280)]
+    two_months("M1", 1)
+    with pytest.raises(Refusal) as refused:
+        start(estate, date(2027, 1, 16), date(2027, 3, 16))
+    assert refused.value.code == "period_not_whole_months"
 
 
 def test_a_quarter_bills_only_the_quarterly_prices(estate):

@@ -168,6 +168,11 @@ def test_prices_late_fee_and_bills_from_the_command_line(town, tmp_path):
                    "1,1,101,94.56,王小明,13900000001,WY,2026-01-01\n", "utf-8")  # fmt: skip
     town.ok("roster", "import", str(csv), "--community", "SUN")
     period = ("--community", "SUN", "--from", "2026-11-01", "--to", "2026-12-01")
+    short = (*period[:-1], "2026-11-30")
+    for command in ("preview", "issue"):
+        assert "账期须为整月" in town.no("bills", command, *short)
+    part = json.loads(town.ok("bills", "preview", *short, "--part-month"))
+    assert (part["bills"], part["total_fen"]) == (1, 13816)  # 142.928 × 29/30 = 138.1637…
     preview = json.loads(town.ok("bills", "preview", *period))
     assert (preview["bills"], preview["total_fen"]) == (1, 14293)
     assert rows(town.app, "SELECT count(*) FROM bill") == [(0,)]

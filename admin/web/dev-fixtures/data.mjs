@@ -12,7 +12,7 @@ function bill(n, month, overdue) {
   const late = overdue > 15 ? Math.floor((due * (overdue - 15)) / 2900) : 0
   return {
     id: `${n}${month}`, house_id: String(n), house_label: `阳光花园 ${CODES[n % 8]}`, fee_name: '物业服务费',
-    period_from: `2026-${month}-01`, period_to: `2026-${month}-30`, period_text: `2026年${Number(month)}月`,
+    period_from: `2026-${month}-01`, period_to: `2026-${String(Number(month) + 1).padStart(2, '0')}-01`, period_text: `2026年${Number(month)}月`,
     due_date: `2026-${month}-15`, overdue_days: overdue, due_fen: due, paid_fen: 0, waived_fen: 0,
     credited_fen: 0, open_fen: due, late_fee_fen: late, late_fee_text: yuan(late), payable_fen: due + late,
     payable_text: yuan(due + late), state: 'open', state_text: '待缴',

@@ -49,7 +49,7 @@ const GET = [
   ] }]],
   [/^\/payments$/, () => [200, { items: [...households.values()].flatMap((h) => h.payments).slice(0, 12).map((p, n) => (n % 5 === 3 ? { ...p, state: 'unknown', state_text: '结果未知' } : p)), next_cursor: null }]],
   [/^\/exceptions$/, () => [200, { items: [{ kind: 'notice', id: '81', at: AS_OF, reason: '金额与订单不符：通知 142.93，订单 152.93' }, { kind: 'message', id: '7712', at: AS_OF, reason: '短信平台无应答，已按流水号查询' }], next_cursor: null }]],
-  [/^\/bill-runs$/, () => [200, { items: [{ id: '4', state: 'done', houses_done: 1420, houses_total: 1420, bills: 1612, total_fen: 21345678, community_name: '阳光花园', period_from: '2026-10-01', period_to: '2026-10-31' }], next_cursor: null }]],
+  [/^\/bill-runs$/, () => [200, { items: [{ id: '4', state: 'done', houses_done: 1420, houses_total: 1420, bills: 1612, total_fen: 21345678, community_name: '阳光花园', period_from: '2026-10-01', period_to: '2026-11-01' }], next_cursor: null }]],
   [/^\/bill-runs\/(\w+)$/, ([, id]) => {
     const run = runs.get(id)
     run.houses_done = Math.min(run.houses_total, run.houses_done + 400)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { addDays, businessDay, dayText, daysBetween, instantText, monthEnd } from '@/lib/dates'
+import { addDays, businessDay, dayText, daysBetween, instantText, monthAfter, periodText } from '@/lib/dates'
 
 describe('business days are Shanghai days', () => {
   it.each([
@@ -34,9 +34,14 @@ describe('counting days', () => {
     expect(daysBetween('2026-11-22', '2026-11-20')).toBe(-2)
   })
 
-  it('ends months', () => {
-    expect(monthEnd('2026-02')).toBe('2026-02-28')
-    expect(monthEnd('2028-02')).toBe('2028-02-29')
-    expect(monthEnd('2026-12')).toBe('2026-12-31')
+  it('ends a period on the first day that no longer belongs to it', () => {
+    expect(monthAfter('2026-02')).toBe('2026-03-01')
+    expect(monthAfter('2028-02')).toBe('2028-03-01')
+    expect(monthAfter('2026-12')).toBe('2027-01-01')
+  })
+
+  it('shows a period with its last day', () => {
+    expect(periodText('2028-02-01', '2028-03-01')).toBe('2028-02-01 – 2028-02-29')
+    expect(periodText('2026-10-01', '2027-01-01')).toBe('2026-10-01 – 2026-12-31')
   })
 })

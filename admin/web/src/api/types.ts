@@ -235,8 +235,8 @@ export interface Community {
 export interface BillRunInput {
   community_id: string
   period_from: string
+  /** The day after the last one. */
   period_to: string
-  fee_codes?: string[]
 }
 
 export interface BillRunSample {

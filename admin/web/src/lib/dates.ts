@@ -53,8 +53,13 @@ export function addDays(day: string, days: number): string {
   return new Date(Date.parse(`${day}T00:00Z`) + days * 86_400_000).toISOString().slice(0, 10)
 }
 
-/** The last day of the month of a "YYYY-MM". */
-export function monthEnd(month: string): string {
+/** The first day of the month after a "YYYY-MM": where a period up to that month ends, exclusive. */
+export function monthAfter(month: string): string {
   const [year, number] = month.split('-').map(Number)
-  return new Date(Date.UTC(year!, number!, 0)).toISOString().slice(0, 10)
+  return new Date(Date.UTC(year!, number!, 1)).toISOString().slice(0, 10)
+}
+
+/** A period [from, to) as people read it: both days inclusive. */
+export function periodText(from: string, to: string): string {
+  return `${from} – ${addDays(to, -1)}`
 }
