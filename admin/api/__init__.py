@@ -6,11 +6,11 @@ operationIds, which are the names of the views.
 
 from __future__ import annotations
 
-from admin.api import bills, contacts, households, money, session
+from admin.api import bills, contacts, holds, households, money, session
 from backend.web import Api
 
 
 def register(api: Api) -> None:
     """Register all blueprints of the admin API."""
-    for module in (session, households, contacts, bills, money):
+    for module in (session, households, contacts, holds, bills, money):
         api.register_blueprint(module.blp)

@@ -10,6 +10,7 @@ from backend.web import Choice, Id, Instant, Schema, Text, current_steward
 PREFIX = "/admin/api/v1"
 OFFICE = ("finance", "manager", "admin")
 OVERSEERS = ("lead", *OFFICE)
+SUPERVISORS = ("lead", "manager", "admin")
 
 
 def scope() -> Scope:

@@ -78,13 +78,14 @@ class MessageOut(Schema):
 
 
 class HoldOut(Schema):
-    """A reason not to contact; until_day null = until lifted."""
+    """A reason not to contact; until_day null = until lifted. liftable: `lift_hold` may end it."""
 
     id = Id(required=True)
     kind = ma.fields.String(required=True)
     kind_text = ma.fields.String(required=True)
     until_day = ma.fields.Date(allow_none=True)
     reason = ma.fields.String(required=True)
+    liftable = ma.fields.Boolean(required=True)
 
 
 class PaymentOut(Schema):

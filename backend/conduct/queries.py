@@ -30,6 +30,8 @@ HOLDS_ZH = {
     "pending_entry": "缴费待入账",
     "manual": "人工暂停",
 }
+PROMISED = "promise"
+"""The kind of hold that lives and ends with its promise; nobody lifts it by hand."""
 Pair = tuple[int, int]
 """(house id, party id)."""
 

@@ -247,6 +247,7 @@ def _holds(house_id: int, party_ids: list[int], today: date) -> list[dict[str, A
             "kind_text": conduct.HOLDS_ZH[row.kind],
             "until_day": row.until_day,
             "reason": row.reason,
+            "liftable": row.kind != conduct.PROMISED,
         }
         for row in rows
     ]

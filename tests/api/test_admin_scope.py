@@ -13,6 +13,7 @@ import pytest
 
 from backend import clock
 from backend.billing.models import BillRun
+from backend.conduct.operations import place_hold
 from backend.db import db
 from backend.dunning.models import StewardTask
 from backend.identity import tokens
@@ -54,6 +55,11 @@ def world(client, ctx):
     account = OwnerAccount(company_id=mine.company_id, created_at=now)
     db.session.add_all([refund, account])
     db.session.commit()
+    hold = place_hold(
+        kind="manual", house_id=target.house_id, party_id=target.party_id, from_day=TODAY,
+        until_day=None, reason="x", source="steward:1", now=now,
+    )  # fmt: skip
+    db.session.commit()
     make.give_credit(mine, target, 5000)
     staff = {
         "neighbour": make.make_steward(mine.company_id, "nb", building_ids=mine.building_ids[1:]),
@@ -64,6 +70,7 @@ def world(client, ctx):
     return SimpleNamespace(
         colleague=colleague, mine=mine, other=other, target=target, bill=bill, task=task.id,
         run=run.id, order=order.out_trade_no, refund=refund.out_refund_no, account=account.id,
+        hold=hold.id,
         people={name: StaffClient(client, who) for name, who in staff.items()}, staff=staff,
     )  # fmt: skip
 
@@ -110,6 +117,7 @@ def bodies(world):
         "refund_payment": {"out_trade_no": world.order, "amount_fen": 1, "reason": "退款"},
         "approve_refund": {},
         "reject_refund": {"reason": "不同意"},
+        "lift_hold": {"reason": "误触登记，业主无异议"},
     }
 
 
@@ -140,6 +148,7 @@ def address(app, rule, world):
         "phone_id": world.target.contact_point_id,
         "run_id": world.run,
         "out_refund_no": world.refund,
+        "hold_id": world.hold,
     }
     adapter = app.url_map.bind("localhost")
     return adapter.build(rule.endpoint, {name: values[name] for name in rule.arguments})
@@ -176,7 +185,8 @@ def everything(db_owner):
     counts = {t: db_owner.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables}
     sums = db_owner.execute(
         "SELECT sum(paid_fen + waived_fen + credited_fen), (SELECT string_agg(state, ',') FROM "
-        "refund), (SELECT string_agg(state, ',') FROM steward_task) FROM bill"
+        "refund), (SELECT string_agg(state, ',') FROM steward_task), "
+        "(SELECT count(*) FROM hold WHERE lifted_at IS NULL) FROM bill"
     ).fetchone()
     return counts, sums
 
@@ -252,6 +262,7 @@ def test_roles_are_kept_apart(app, client, world):
         ("/waivers", bodies(world)["waive"]),
         ("/refunds", bodies(world)["refund_payment"]),
         (f"/refunds/{world.refund}/approve", {}),
+        (f"/holds/{world.hold}/lift", bodies(world)["lift_hold"]),
     ):
         status, answer = steward.post(path, body)
         assert (status, answer["code"]) == (403, "forbidden_role")
@@ -268,5 +279,5 @@ def test_operation_ids_of_the_contract_are_documented(client):
         "get_household", "reveal_phone", "record_contact", "record_visit", "record_promise",
         "preview_bill_run", "run_bills", "get_bill_run", "list_bill_runs", "list_communities",
         "waive", "refund_payment", "approve_refund", "reject_refund", "list_payments",
-        "list_exceptions",
+        "list_exceptions", "lift_hold",
     }  # fmt: skip
