@@ -56,7 +56,7 @@ function household(n) {
       id: `m${n}`, at: '2026-11-16T01:05:00Z', channel_text: '服务号模板消息', event_text: '缴费提醒',
       state_text: '已送达', text: '阳光花园 3-1-1201：2026年10月物业服务费 142.93 元，到期日 10月15日。点此缴费或提出异议。',
     }],
-    holds: [],
+    holds: n % 5 === 3 ? [{ id: `h${n}`, kind: 'dispute', kind_text: '异议处理', until_day: null, reason: '面积有异议', liftable: true }] : [],
     payments: [{
       out_trade_no: `JQ2026082600${String(n).padStart(4, '0')}`, channel_text: '微信支付', state: 'succeeded',
       state_text: '已支付', amount_fen: 14293, amount_text: '142.93', at: '2026-08-26T08:14:00Z', house_id: String(n), house_code: CODES[n % 8],

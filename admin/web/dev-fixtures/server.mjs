@@ -34,7 +34,7 @@ function record(kind, body) {
 
 function promised(one, promise) {
   one.promises.unshift({ id: String(Date.now()), amount_fen: promise.amount_fen, amount_text: '', day: promise.day, state: 'open', state_text: '待兑现', made_by: '林管家' })
-  one.holds = [{ id: '1', kind_text: '承诺期内', until_day: promise.day, reason: '到期前不再提醒' }]
+  one.holds = [{ id: '1', kind: 'promise', kind_text: '承诺缴费', until_day: promise.day, reason: '到期前不再提醒', liftable: false }]
   one.contact_allowed.call = { allowed: false, code: 'hold_promise', reason_zh: '承诺期内不联系', next_at: `${promise.day}T01:00:00Z` }
 }
 
@@ -62,6 +62,10 @@ const POST = [
   [/^\/contacts\/calls$/, (_, body) => record('电话', body)],
   [/^\/contacts\/visits$/, (_, body) => record('上门', body)],
   [/^\/promises$/, (_, body) => { promised(households.get(body.house_id), body); return [201, { promise_id: '1', state: 'open', reminder_day: body.day }] }],
+  [/^\/holds\/(\w+)\/lift$/, ([, id]) => {
+    for (const one of households.values()) one.holds = one.holds.filter((hold) => hold.id !== id)
+    return [200, { id, kind: 'dispute', kind_text: '异议处理', lifted_at: AS_OF, bills_unfrozen: 1 }]
+  }],
   [/^\/bill-runs\/preview$/, () => [200, { houses: 1420, bills: 1510, total_fen: 20296060, total_text: '202960.60', skipped: [{ house_code: '5-1-0101', reason_zh: '未交付，合同约定不计费' }], sample: [{ house_code: '3-1-1201', fee_name: '物业服务费', formula: '89.33㎡ × 1.60 元/㎡·月 × 1 个月', fen: 14293 }] }]],
   [/^\/bill-runs$/, () => { runs.set('9', { id: '9', state: 'running', houses_done: 0, houses_total: 1420, bills: 0, total_fen: 0 }); return [202, runs.get('9')] }],
   [/^\/waivers$/, () => refusal(409, 'waiver_over_limit', '减免金额超过您的权限', '请由项目经理提交。')],

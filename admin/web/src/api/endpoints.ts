@@ -35,6 +35,12 @@ export const recordPromise = (
   intent: Intent,
 ) => post<{ promise_id: string; state: string; reminder_day: string }>('/promises', input, intent)
 
+export const liftHold = (
+  holdId: string,
+  input: { reason: string; owner_consent?: boolean },
+  intent: Intent,
+) => post<{ id: string; lifted_at: string; bills_unfrozen: number }>(`/holds/${id(holdId)}/lift`, input, intent)
+
 export const listStewards = () => get<{ items: T.Colleague[] }>('/stewards')
 
 export const listCommunities = () => get<{ items: T.Community[] }>('/communities')
@@ -61,6 +67,9 @@ export const refundPayment = (
 
 export const approveRefund = (outRefundNo: string, intent: Intent) =>
   post<T.RefundAnswer>(`/refunds/${id(outRefundNo)}/approve`, {}, intent)
+
+export const rejectRefund = (outRefundNo: string, reason: string, intent: Intent) =>
+  post<T.RefundAnswer>(`/refunds/${id(outRefundNo)}/reject`, { reason }, intent)
 
 export const listPayments = (state: string, cursor: string | null) =>
   get<T.Page<T.PaymentEntry>>('/payments', { state, cursor })

@@ -153,9 +153,12 @@ export interface MessageEntry {
 
 export interface Hold {
   id: string
+  kind: string
   kind_text: string
   until_day: string | null
   reason: string
+  /** False for a promise: it ends with its day, or by a new one. */
+  liftable: boolean
 }
 
 export interface PaymentEntry {

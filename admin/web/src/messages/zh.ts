@@ -337,6 +337,16 @@ export const zh = {
     bad: '金额须不超过未缴本金、违约金，且合计大于 0',
     saved: '减免已入账',
   },
+  lift: {
+    button: '解除暂停',
+    hint: '解除后可恢复提醒与联系；随该暂停停计的违约金自今日起恢复计收，已停计的天数不补收。',
+    reason: '解除原因',
+    consentReason: '解除原因（写明业主何时、以何种方式同意）',
+    consent: '业主已重新同意接收联系',
+    needConsent: '业主已要求停止联系，须先取得业主新的同意并勾选确认',
+    badReason: '请填写解除原因（至少 4 个字）',
+    saved: '已解除暂停',
+  },
   exceptions: {
     title: '待人工处理',
     kind: '类别',

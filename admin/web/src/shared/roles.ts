@@ -10,6 +10,7 @@ const OFFERED = {
   exceptions: OFFICE,
   waive: OFFICE,
   refund: OFFICE,
+  liftHold: ['lead', 'manager', 'admin'],
 } satisfies Record<string, Role[]>
 
 export type Offer = keyof typeof OFFERED
