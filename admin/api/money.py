@@ -77,14 +77,25 @@ class RefundOut(Schema):
     needs_approval = ma.fields.Boolean(required=True)
 
 
+class WaitingRefundOut(Schema):
+    """A refund that waits for a second person; mine: the caller asked for it."""
+
+    out_refund_no = ma.fields.String(required=True)
+    amount_fen = ma.fields.Integer(required=True)
+    amount_text = ma.fields.String(required=True)
+    requested_by = ma.fields.String(required=True)
+    mine = ma.fields.Boolean(required=True)
+
+
 class ExceptionOut(Schema):
-    """Something a person must look at."""
+    """Something a person must look at; refund only with the kind `waiting_refund`."""
 
     kind = ma.fields.String(required=True)
     kind_text = ma.fields.String(required=True)
     id = Id(required=True)
     at = Instant(required=True)
     reason = ma.fields.String(required=True)
+    refund = ma.fields.Nested(WaitingRefundOut, allow_none=True, required=True)
 
 
 class ExceptionsOut(Schema):
@@ -159,5 +170,5 @@ def reject_refund(body: dict[str, Any], out_refund_no: str) -> dict[str, Any]:
 @blp.arguments(PageIn, location="query")
 @blp.response(200, ExceptionsOut)
 def list_exceptions(query: dict[str, Any]) -> dict[str, Any]:
-    """Quarantined notices, dead tasks, messages and refunds in doubt."""
+    """Quarantined notices, dead tasks, messages and refunds in doubt, refunds to approve."""
     return exceptions(scope(), **query)

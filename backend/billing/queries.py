@@ -21,6 +21,15 @@ LPR_MULTIPLE = 4  # C9: charged rate = min(contract, 4 × LPR)
 COURT_MULTIPLE = Fraction(13, 10)  # C9: the figure shown beside it
 
 
+RUN_STATE = """CASE WHEN r.state = 'running'
+    AND EXISTS (SELECT 1 FROM task t WHERE t.kind = 'bill_run' AND t.state = 'dead'
+                AND t.dedupe_key >= r.id || ':' AND t.dedupe_key < r.id || ';')
+    AND NOT EXISTS (SELECT 1 FROM task t WHERE t.kind = 'bill_run' AND t.state IN ('ready','leased')
+                    AND t.dedupe_key >= r.id || ':' AND t.dedupe_key < r.id || ';')
+    THEN 'failed' ELSE r.state END"""
+"""SQL: the state of `bill_run r`. It has failed when its task gave up and none goes on with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class BillFee:
     """Late fee of one bill as of a day. accrued: whole life; open: not yet paid or waived; fen."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from backend.billing.queries import RUN_STATE
 from backend.db import db
 from backend.errors import NotFound
 from backend.identity.scope import Scope
@@ -57,9 +58,9 @@ def _payment(row: Any) -> dict[str, Any]:
     }
 
 
-_RUNS = """
-    SELECT r.id, r.state, r.houses_done, r.houses_total, r.bills, r.total_fen, r.period_from,
-           r.period_to, r.started_at, r.finished_at, c.name AS community, c.id AS community_id
+_RUNS = f"""
+    SELECT r.id, {RUN_STATE} AS state, r.houses_done, r.houses_total, r.bills, r.total_fen,
+           r.period_from, r.period_to, r.started_at, r.finished_at, c.name AS community, c.id AS community_id
     FROM bill_run r JOIN community c ON c.id = r.community_id WHERE c.company_id = :company
 """
 

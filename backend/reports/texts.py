@@ -78,6 +78,7 @@ EXCEPTION = {
     "dead_task": "任务失败",
     "in_doubt_message": "消息结果存疑",
     "abnormal_refund": "退款异常",
+    "waiting_refund": "退款待复核",
 }
 
 

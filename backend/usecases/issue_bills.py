@@ -21,6 +21,7 @@ from backend import audit, clock, tasks
 from backend.billing import issuing
 from backend.billing.models import BillRun
 from backend.billing.operations import open_house_accounts
+from backend.billing.queries import RUN_STATE
 from backend.conduct.holidays import is_working_day
 from backend.db import db, transaction
 from backend.errors import Refusal
@@ -62,6 +63,7 @@ def start_bill_run(
     now = clock.business_now()
     with transaction():
         open_house_accounts(community_id)
+        _mark_failed(community_id, period_from, period_to)
         run_id = db.session.execute(
             pg_insert(BillRun)
             .values(
@@ -101,6 +103,17 @@ def start_bill_run(
             detail={"from": period_from.isoformat(), "to": period_to.isoformat()},
         )
         return run_id or run.id
+
+
+def _mark_failed(community_id: int, period_from: date, period_to: date) -> None:
+    """Let a run whose task gave up be reopened like a finished one, with today's issue date."""
+    db.session.execute(
+        text(
+            f"UPDATE bill_run r SET state = {RUN_STATE} WHERE r.community_id = :c "
+            "AND r.period_from = :pf AND r.period_to = :pt AND r.state = 'running'"
+        ),
+        {"c": community_id, "pf": period_from, "pt": period_to},
+    )
 
 
 def _refuse_impossible(

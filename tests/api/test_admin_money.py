@@ -85,6 +85,35 @@ def test_a_preview_writes_nothing_and_the_run_does_the_same(client, estate, db_o
     assert (again["bills"], again["total_fen"], again["sample"]) == (0, 0, [])
 
 
+def test_a_run_whose_task_gave_up_is_called_failed_and_starts_again(client, estate, db_owner):
+    from backend.usecases.issue_bills import continue_bill_run
+
+    finance = member(client, estate, "finance")
+    body = {
+        "community_id": str(estate.community_id),
+        "period_from": "2026-12-01",
+        "period_to": "2027-01-01",
+    }
+    run_id = finance.ok_post("/bill-runs", body)["id"]
+
+    def state():
+        shown = finance.ok_get(f"/bill-runs/{run_id}")["state"]
+        assert [run["state"] for run in finance.ok_get("/bill-runs")["items"]] == [shown]
+        return shown
+
+    assert state() == "running"
+    db_owner.execute("UPDATE task SET state = 'dead', tries = 5 WHERE kind = 'bill_run'")
+    assert state() == "failed"
+    make.set_business_now(TODAY + 3 * DAY, "10:00")
+    assert finance.ok_post("/bill-runs", body) == {"id": run_id, "state": "running"}
+    assert state() == "running"  # the dead task stays for a person, a live one goes on
+    assert rows(db_owner, "SELECT state, count(*) FROM task WHERE kind = 'bill_run' GROUP BY 1 "
+                "ORDER BY 1") == [("dead", 1), ("ready", 1)]  # fmt: skip
+    assert continue_bill_run(int(run_id)).bills == 2
+    assert state() == "done"
+    assert rows(db_owner, "SELECT DISTINCT issued_on FROM bill") == [(TODAY + 3 * DAY,)]
+
+
 @pytest.mark.parametrize(
     "change, code",
     [
@@ -269,6 +298,11 @@ def ask_refunds(db_owner):
     query_refunds()
 
 
+def seen(item):
+    """An exception without its id and time."""
+    return {name: value for name, value in item.items() if name not in ("id", "at")}
+
+
 def test_a_large_refund_waits_for_a_second_person(client, estate, sandbox, db_owner, wait_for):
     _, second = pay_twice(estate, sandbox, 150_000)
     finance = member(client, estate, "finance")
@@ -278,12 +312,22 @@ def test_a_large_refund_waits_for_a_second_person(client, estate, sandbox, db_ow
     assert (asked["state"], asked["needs_approval"]) == ("requested", True)
     assert credit(estate, db_owner) == 49_999
     assert sandbox.get("/_sandbox/book/refunds") == []
+    waiting = {
+        "kind": "waiting_refund", "kind_text": "退款待复核", "reason": "重复支付退款",
+        "refund": {"out_refund_no": asked["out_refund_no"], "amount_fen": 100_001,
+                   "amount_text": "1000.01", "requested_by": "管家finance1", "mine": False},
+    }  # fmt: skip
+    assert [seen(item) for item in manager.ok_get("/exceptions")["items"]] == [waiting]
+    waiting["refund"]["mine"] = True
+    assert [seen(item) for item in finance.ok_get("/exceptions")["items"]] == [waiting]
     path = f"/refunds/{asked['out_refund_no']}/approve"
     status, refused = finance.post(path)
     assert (status, refused["code"]) == (403, "approval_needs_second")
     ask_refunds(db_owner)
     assert sandbox.get("/_sandbox/book/refunds") == []
+    assert len(finance.ok_get("/exceptions")["items"]) == 1
     approved = manager.ok_post(path, key="approve-key-1")
+    assert manager.ok_get("/exceptions")["items"] == []
     assert (approved["state"], approved["needs_approval"]) == ("processing", False)
     assert manager.ok_post(path, key="approve-key-1")["out_refund_no"] == asked["out_refund_no"]
     assert manager.post(path)[1]["code"] == "refund_not_waiting"
@@ -303,6 +347,7 @@ def test_a_rejected_refund_gives_the_credit_back(client, estate, sandbox, db_own
     path = f"/refunds/{asked['out_refund_no']}/reject"
     assert finance.post(path, {"reason": "业主改为抵扣"})[0] == 403
     assert manager.ok_post(path, {"reason": "业主改为抵扣"})["state"] == "rejected"
+    assert manager.ok_get("/exceptions")["items"] == []
     assert credit(estate, db_owner) == 150_000
     assert manager.post(f"/refunds/{asked['out_refund_no']}/approve")[0] == 409
 

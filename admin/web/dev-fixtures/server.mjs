@@ -8,6 +8,15 @@ const done = new Set()
 const answers = new Map()
 const runs = new Map()
 let lastRole = 'steward'
+let waitingRefunds = ['1', '2'].map((n) => ({
+  kind: 'waiting_refund', kind_text: '退款待复核', id: n, at: AS_OF, reason: '重复支付退款',
+  refund: { out_refund_no: `RF2026112200000${n}`, amount_fen: 150000, amount_text: '1500.00', requested_by: n === '1' ? '钱财务' : '林管家', mine: n === '2' },
+}))
+
+function decideRefund(number, state) {
+  waitingRefunds = waitingRefunds.filter((one) => one.refund.out_refund_no !== number)
+  return [200, { out_refund_no: number, state, needs_approval: false }]
+}
 
 const refusal = (status, code, message_zh, what_to_do, legal_basis) => [status, { code, message: code, message_zh, what_to_do, legal_basis }]
 const whole = (one) => ({ ...one, totals: totalsOf(one) })
@@ -48,7 +57,7 @@ const GET = [
     { id: '2', code: 'HC', name: '河畔名城', houses: 580, open_fen: 4512300, overdue_fen: 3999901, collected_fen: 12034100, collection_rate_text: '72.7%' },
   ] }]],
   [/^\/payments$/, () => [200, { items: [...households.values()].flatMap((h) => h.payments).slice(0, 12).map((p, n) => (n % 5 === 3 ? { ...p, state: 'unknown', state_text: '结果未知' } : p)), next_cursor: null }]],
-  [/^\/exceptions$/, () => [200, { items: [{ kind: 'notice', id: '81', at: AS_OF, reason: '金额与订单不符：通知 142.93，订单 152.93' }, { kind: 'message', id: '7712', at: AS_OF, reason: '短信平台无应答，已按流水号查询' }], next_cursor: null }]],
+  [/^\/exceptions$/, () => [200, { items: [{ kind: 'notice', id: '81', at: AS_OF, reason: '金额与订单不符：通知 142.93，订单 152.93' }, { kind: 'message', id: '7712', at: AS_OF, reason: '短信平台无应答，已按流水号查询' }, ...waitingRefunds], next_cursor: null }]],
   [/^\/bill-runs$/, () => [200, { items: [{ id: '4', state: 'done', houses_done: 1420, houses_total: 1420, bills: 1612, total_fen: 21345678, community_name: '阳光花园', period_from: '2026-10-01', period_to: '2026-11-01' }], next_cursor: null }]],
   [/^\/bill-runs\/(\w+)$/, ([, id]) => {
     const run = runs.get(id)
@@ -70,7 +79,8 @@ const POST = [
   [/^\/bill-runs$/, () => { runs.set('9', { id: '9', state: 'running', houses_done: 0, houses_total: 1420, bills: 0, total_fen: 0 }); return [202, runs.get('9')] }],
   [/^\/waivers$/, () => refusal(409, 'waiver_over_limit', '减免金额超过您的权限', '请由项目经理提交。')],
   [/^\/refunds$/, () => [201, { out_refund_no: 'RF20261122000001', state: 'requested', needs_approval: true }]],
-  [/^\/refunds\/(\w+)\/approve$/, () => refusal(403, 'same_person', '复核人不能是申请人', '请由另一位财务人员复核。')],
+  [/^\/refunds\/(\w+)\/approve$/, ([, number]) => decideRefund(number, 'processing')],
+  [/^\/refunds\/(\w+)\/reject$/, ([, number]) => decideRefund(number, 'rejected')],
 ]
 
 function answer(method, path, query, body, headers) {

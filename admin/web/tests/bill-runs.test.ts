@@ -3,11 +3,15 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { httpSettings } from '@/api/http'
 import { openSession } from '@/api/session'
 import type { BillRun, BillRunPreview } from '@/api/types'
+import BillRunProgress from '@/desk/BillRunProgress.vue'
 import BillRunsPage from '@/desk/BillRunsPage.vue'
 import { ElDatePicker } from '@/desk/element'
+import { useBillRun } from '@/desk/useBillRun'
 import { zh } from '@/messages/zh'
 import { ok, scriptNetwork, type Asked } from './support'
 
+/** A desk page with its tables takes seconds to mount on a busy machine. */
+const PATIENT_MS = 20_000
 const COMMUNITIES = ok({ items: [{ id: '3', code: 'SUN', name: '阳光花园' }] })
 const PREVIEW: BillRunPreview = {
   houses: 2, bills: 2, total_fen: 28586, total_text: '285.86', skipped: [],
@@ -52,18 +56,22 @@ afterEach(() => vi.useRealTimers())
 
 describe('a bill run from the desk', () => {
   // The very values whose sum tests/api/test_admin_money.py asserts to the fen.
-  it.each([
-    ['2026-12', '2026-12', '2026-12-01', '2027-01-01'],
-    ['2026-10', '2026-12', '2026-10-01', '2027-01-01'],
-    ['2028-02', '2028-02', '2028-02-01', '2028-03-01'],
-  ])('of %s to %s asks for whole months', async (from, to, first, end) => {
+  it('asks for whole months', async () => {
     const asked = network()
     const shown = await page()
-    await choose(shown, from, to)
-    expect(posted(asked)).toEqual([
-      ['/admin/api/v1/bill-runs/preview', { community_id: '3', period_from: first, period_to: end }],
-    ])
-  })
+    const wanted = [
+      ['2026-12', '2026-12', '2026-12-01', '2027-01-01'],
+      ['2026-10', '2026-12', '2026-10-01', '2027-01-01'],
+      ['2028-02', '2028-02', '2028-02-01', '2028-03-01'],
+    ] as const
+    for (const [from, to] of wanted) await choose(shown, from, to)
+    expect(posted(asked)).toEqual(
+      wanted.map(([, , first, end]) => [
+        '/admin/api/v1/bill-runs/preview',
+        { community_id: '3', period_from: first, period_to: end },
+      ]),
+    )
+  }, PATIENT_MS)
 
   it('runs exactly what was previewed', async () => {
     const asked = network()
@@ -77,7 +85,7 @@ describe('a bill run from the desk', () => {
     const bodies = posted(asked)
     expect(bodies.map(([url]) => url)).toEqual(['/admin/api/v1/bill-runs/preview', '/admin/api/v1/bill-runs'])
     expect(bodies[1]![1]).toEqual(bodies[0]![1])
-  })
+  }, PATIENT_MS)
 
   it('asks for nothing while the months are missing or reversed', async () => {
     const asked = network()
@@ -87,12 +95,43 @@ describe('a bill run from the desk', () => {
       expect(shown.get('[role=alert]').text()).toBe(zh.billRuns.badPeriod)
     }
     expect(posted(asked)).toEqual([])
-  })
+  }, PATIENT_MS)
 
   it('shows the last day of a period, not the day after it', async () => {
     network()
     const text = (await page()).get('[data-testid=run-history]').text()
     expect(text).toContain('2026-11-01 – 2026-11-30')
     expect(text).not.toContain('2026-12-01')
+  }, PATIENT_MS)
+})
+
+describe('a run that failed', () => {
+  it('is not watched any more, and the next one starts from a preview', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const states: BillRun['state'][] = ['running', 'failed', 'done']
+    const asked = network(() => states.shift()!)
+    const finished = vi.fn()
+    let runs!: ReturnType<typeof useBillRun>
+    const host = mount({ setup: () => { runs = useBillRun(finished) }, render: () => null })
+    const input = { community_id: '3', period_from: '2026-12-01', period_to: '2027-01-01' }
+    await runs.tryOut(input)
+    await runs.start()
+    expect(runs.running.value).toBe(true)
+    await vi.waitFor(() => expect(runs.run.value!.state).toBe('failed'), 10_000)
+    expect([runs.running.value, finished.mock.calls.length]).toEqual([false, 1])
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(asked.filter((one) => one.url.endsWith('/bill-runs/9'))).toHaveLength(2)
+    await runs.tryOut(input)
+    expect(runs.run.value).toBeNull()
+    expect(runs.preview.value).toEqual(PREVIEW)
+    host.unmount()
+  })
+
+  it('says what to do', () => {
+    const shown = mount(BillRunProgress, { props: { run: { ...NOVEMBER, state: 'failed' } } })
+    expect(shown.get('[data-testid=run-failed]').text()).toBe(zh.billRuns.failedHint)
+    expect(shown.text()).toContain(zh.billRuns.states.failed)
+    const running = mount(BillRunProgress, { props: { run: { ...NOVEMBER, state: 'running' } } })
+    expect(running.find('[data-testid=run-failed]').exists()).toBe(false)
   })
 })

@@ -271,12 +271,23 @@ export interface BillRun {
   period_to?: string
 }
 
+export interface WaitingRefund {
+  out_refund_no: string
+  amount_fen: number
+  amount_text: string
+  requested_by: string
+  /** Asked for by the reader, who may not decide about it. */
+  mine: boolean
+}
+
 export interface ExceptionEntry {
   kind: string
   kind_text?: string
   id: string
   at: string
   reason: string
+  /** Only with the kind `waiting_refund`. */
+  refund?: WaitingRefund | null
 }
 
 export interface RefundAnswer {

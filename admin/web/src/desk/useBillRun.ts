@@ -7,6 +7,8 @@ import { complain, say } from '@/lib/notice'
 import { useIntent } from '@/lib/useIntent'
 import { zh } from '@/messages/zh'
 
+export const RUN_TONES = { running: 'warning', done: 'success', failed: 'danger' } as const
+
 const POLL_MS = 1000
 const TRIES = 5
 

@@ -290,6 +290,7 @@ export const zh = {
     changed: '条件已修改，请重新试算',
     finished: '出账完成',
     lost: '进度读取中断，出账仍在后台进行',
+    failedHint: '出账中断。已出的账单有效；请按同一小区、同一账期重新试算并确认出账，系统只补缺少的账单。再次中断的，请将“待人工处理”中的原因告知管理员。',
   },
   payments: {
     title: '收款记录',
@@ -326,6 +327,13 @@ export const zh = {
     approveSubmit: '复核通过',
     approved: '已复核，正在原路退回',
     badNumber: '请填写退款单号',
+    approveAsk: (amount: string, by: string) => `${by}申请退款 ¥${amount}。复核通过后原路退回，不能撤回。`,
+    reject: '退回',
+    rejectTitle: '退回退款申请',
+    rejectReason: '退回原因',
+    rejected: '已退回申请，款项回到业主余额',
+    mine: '本人申请，须由同事复核',
+    askedBy: '申请人',
   },
   waive: {
     button: '减免',
@@ -363,6 +371,7 @@ export const zh = {
       message: '消息结果存疑',
       in_doubt_message: '消息结果存疑',
       abnormal_refund: '退款异常',
+      waiting_refund: '退款待复核',
     } as Record<string, string>,
   },
 }
