@@ -1,4 +1,4 @@
-import { flushPromises, mount } from '@vue/test-utils'
+import { enableAutoUnmount, flushPromises, mount } from '@vue/test-utils'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { httpSettings } from '@/api/http'
 import { openSession } from '@/api/session'
@@ -52,6 +52,7 @@ beforeEach(() => {
   openSession('t', { id: '1', name: '钱财务', role: 'finance', company_name: '安居物业' })
   httpSettings.retryPausesMs = [0, 0]
 })
+enableAutoUnmount(afterEach)
 afterEach(() => vi.useRealTimers())
 
 describe('a bill run from the desk', () => {
@@ -112,7 +113,7 @@ describe('a run that failed', () => {
     const asked = network(() => states.shift()!)
     const finished = vi.fn()
     let runs!: ReturnType<typeof useBillRun>
-    const host = mount({ setup: () => { runs = useBillRun(finished) }, render: () => null })
+    mount({ setup: () => { runs = useBillRun(finished) }, render: () => null })
     const input = { community_id: '3', period_from: '2026-12-01', period_to: '2027-01-01' }
     await runs.tryOut(input)
     await runs.start()
@@ -124,7 +125,6 @@ describe('a run that failed', () => {
     await runs.tryOut(input)
     expect(runs.run.value).toBeNull()
     expect(runs.preview.value).toEqual(PREVIEW)
-    host.unmount()
   })
 
   it('says what to do', () => {
