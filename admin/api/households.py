@@ -94,7 +94,7 @@ class SearchIn(PageIn):
 
 
 class HitOut(Schema):
-    """A household that was found."""
+    """A household that was found; billed false: it never got a bill, so it has paid none."""
 
     house_id = Id(required=True)
     house_code = ma.fields.String(required=True)
@@ -102,6 +102,7 @@ class HitOut(Schema):
     party_name = ma.fields.String(required=True, metadata={"description": "masked"})
     open_fen = ma.fields.Integer(required=True)
     open_text = ma.fields.String(required=True)
+    billed = ma.fields.Boolean(required=True)
 
 
 class HitsOut(Schema):

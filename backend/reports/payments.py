@@ -60,7 +60,8 @@ def _payment(row: Any) -> dict[str, Any]:
 
 _RUNS = f"""
     SELECT r.id, {RUN_STATE} AS state, r.houses_done, r.houses_total, r.bills, r.total_fen,
-           r.period_from, r.period_to, r.started_at, r.finished_at, c.name AS community, c.id AS community_id
+           r.period_from, r.period_to, r.started_at, r.finished_at, c.name AS community,
+           c.id AS community_id
     FROM bill_run r JOIN community c ON c.id = r.community_id WHERE c.company_id = :company
 """
 

@@ -58,6 +58,7 @@ def search_households(
             WITH found AS ({found})
             SELECT h.id, h.code, c.name AS community,
                    coalesce(o.open_fen, 0) AS open_fen,
+                   EXISTS (SELECT 1 FROM bill WHERE house_id = h.id AND NOT reversed) AS billed,
                    (SELECT p.name FROM party p WHERE p.id = coalesce(o.party_id,
                        (SELECT party_id FROM ({_PARTIES_OF_HOUSE}) w LIMIT 1))) AS party
             FROM house h JOIN community c ON c.id = h.community_id
@@ -114,4 +115,5 @@ def _item(row: Any) -> dict[str, Any]:
         "party_name": mask_name(row.party or ""),
         "open_fen": int(row.open_fen),
         "open_text": yuan_text(int(row.open_fen)),
+        "billed": row.billed,
     }

@@ -260,13 +260,20 @@ def test_search_by_code_name_and_phone(estate, steward, lead, db_owner):
     hit = {
         "house_id": str(home.house_id), "house_code": "1-1-101", "community_name": "SUN花园",
         "party_name": "王*" + home.name[2], "open_fen": BILL_FEN, "open_text": "142.93",
+        "billed": True,
     }  # fmt: skip
     for q in ("1-1-101", "1栋1单元101室", home.phone, f"139-0000-{home.phone[-4:]}"):
         assert steward.ok_get("/households", q=q) == {"items": [hit], "next_cursor": None}, q
     assert hit in steward.ok_get("/households", q=home.name)["items"]
     assert steward.ok_get("/households", q=far.phone)["items"] == []
     assert steward.ok_get("/households", q="2-1")["items"] == []
-    assert len(lead.ok_get("/households", q="2-1")["items"]) == 2
+    never = lead.ok_get("/households", q="2-1")["items"]
+    assert [(hit["open_fen"], hit["billed"]) for hit in never] == [(0, False)] * 2
+    db_owner.execute("UPDATE bill SET paid_fen = due_fen")
+    [paid] = lead.ok_get("/households", q="1-1-101")["items"]
+    assert (paid["open_fen"], paid["billed"]) == (0, True)
+    db_owner.execute("UPDATE bill SET reversed = true, paid_fen = 0")
+    assert lead.ok_get("/households", q="1-1-101")["items"][0]["billed"] is False
     assert lead.ok_get("/households", q="%")["items"] == []
     assert lead.ok_get("/households", q="_-1-101")["items"] == []
     assert lead.get("/households", q="")[0] == 422

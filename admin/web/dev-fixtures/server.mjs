@@ -49,7 +49,7 @@ function promised(one, promise) {
 
 const GET = [
   [/^\/worklist$/, (_, q) => [200, worklist(q)]],
-  [/^\/households$/, (_, q) => [200, { items: [...households.values()].filter((h) => h.house.code.includes(q.get('q'))).map((h) => ({ house_id: h.house.id, house_code: h.house.code, community_name: h.house.community_name, party_name: h.parties[0].name, open_fen: totalsOf(h).open_fen, open_text: '' })), next_cursor: null }]],
+  [/^\/households$/, (_, q) => [200, { items: [...households.values()].filter((h) => h.house.code.includes(q.get('q'))).map((h) => ({ house_id: h.house.id, house_code: h.house.code, community_name: h.house.community_name, party_name: h.parties[0].name, open_fen: totalsOf(h).open_fen, open_text: '', billed: h.bills.length > 0 })), next_cursor: null }]],
   [/^\/households\/(\w+)$/, ([, id]) => (households.has(id) ? [200, whole(households.get(id))] : refusal(404, 'not_found', '没有找到该房屋。', '请返回列表刷新后重试。'))],
   [/^\/stewards$/, () => [200, { items: [{ id: '1', name: '林管家', role: 'steward' }, { id: '2', name: '郑管家', role: 'steward' }, { id: '3', name: '高主管', role: 'lead' }] }]],
   [/^\/communities$/, () => [200, { items: [

@@ -1,7 +1,8 @@
-import { flushPromises, mount } from '@vue/test-utils'
+import { RouterLinkStub, flushPromises, mount } from '@vue/test-utils'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { createMemoryHistory, createRouter } from 'vue-router'
 import { httpSettings } from '@/api/http'
+import type { WorkItem } from '@/api/types'
 import WorklistItem from '@/phone/WorklistItem.vue'
 import WorklistPage from '@/phone/WorklistPage.vue'
 import { useWorklist } from '@/phone/useWorklist'
@@ -24,10 +25,14 @@ beforeEach(() => {
   vi.stubGlobal('scrollTo', () => {})
 })
 
+function task(item: WorkItem) {
+  return mount(WorklistItem, { props: { item, today: TODAY, to: '/houses/7' }, global: { stubs: { RouterLink: RouterLinkStub } } })
+}
+
 describe('a task', () => {
   it('shows house, amount, delay and the last contact', () => {
     const item = workItem({ last_contact: { at: '2026-11-12T02:31:00Z', kind_text: '电话', result_text: '再考虑' } })
-    const text = mount(WorklistItem, { props: { item, today: TODAY } }).text()
+    const text = task(item).text()
     for (const part of ['3-1-1201', '王*明', '¥1,429.30', '逾期38天', '3笔账单', '已拖2天', '上次 11月12日 电话 再考虑'])
       expect(text).toContain(part)
   })
@@ -36,7 +41,7 @@ describe('a task', () => {
     const item = workItem({
       contact_allowed: { allowed: false, code: 'E-C16', reason_zh: '已达联系上限（7天2次）', next_at: '2026-11-24T01:00:00Z' },
     })
-    const shown = mount(WorklistItem, { props: { item, today: TODAY } })
+    const shown = task(item)
     const button = shown.get('[data-testid=worklist-call]')
     expect(button.attributes('disabled')).toBeDefined()
     expect(shown.get('[data-testid=contact-refused]').text()).toBe('已达联系上限（7天2次），11月24日 09:00后可联系')
@@ -45,12 +50,21 @@ describe('a task', () => {
   })
 
   it('opens on a tap and acts on its button, never both', async () => {
-    const shown = mount(WorklistItem, { props: { item: workItem(), today: TODAY } })
+    const shown = task(workItem())
     await shown.get('[data-testid=worklist-call]').trigger('click')
     expect(shown.emitted('act')).toHaveLength(1)
     expect(shown.emitted('open')).toBeUndefined()
     await shown.trigger('click')
     expect(shown.emitted('open')).toHaveLength(1)
+  })
+
+  it('is reached and opened by keyboard through its heading', async () => {
+    const shown = task(workItem())
+    const link = shown.getComponent(RouterLinkStub)
+    expect([link.text(), link.props('to'), link.element.tagName]).toEqual(['3-1-1201', '/houses/7', 'A'])
+    expect(shown.get('h2').element.contains(link.element)).toBe(true)
+    await link.trigger('click')
+    expect(shown.emitted('open')).toBeUndefined()
   })
 })
 
@@ -120,6 +134,21 @@ describe('the page', () => {
     await shown.findAll('[data-testid=worklist-call]')[1]!.trigger('click')
     await flushPromises()
     expect(router.currentRoute.value.fullPath).toBe('/houses/2?task=2&party=70&act=call')
+    shown.unmount()
+  })
+
+  it('leads to the household from the link as from the card', async () => {
+    const { shown, router } = await open(() => page(['1', '2'], null))
+    const link = shown.findAll('a[data-testid=worklist-open]')[1]!
+    expect(link.attributes('href')).toBe('/houses/2?task=2&party=70')
+    await link.trigger('click')
+    await flushPromises()
+    expect(router.currentRoute.value.fullPath).toBe('/houses/2?task=2&party=70')
+    await router.push('/')
+    await flushPromises()
+    await shown.findAll('[data-testid=worklist-item]')[1]!.trigger('click')
+    await flushPromises()
+    expect(router.currentRoute.value.fullPath).toBe('/houses/2?task=2&party=70')
     shown.unmount()
   })
 

@@ -53,6 +53,8 @@ export interface HouseholdHit {
   party_name: string
   open_fen: number
   open_text: string
+  /** False: never billed, so there is nothing it could have paid. */
+  billed: boolean
 }
 
 export interface BillLine {

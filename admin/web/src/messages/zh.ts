@@ -93,6 +93,7 @@ export const zh = {
     empty: '没有找到符合的房屋',
     start: '输入房号（如 3-1-1201）、业主姓名或手机号',
     paid: '已缴清',
+    neverBilled: '暂无账单',
   },
   house: {
     title: '房屋',
@@ -102,6 +103,7 @@ export const zh = {
     credit: '账户余额',
     overdueMax: (days: number) => `最久逾期${days}天`,
     paidBanner: '该户已缴清，请勿联系',
+    neverBilledBanner: '本户暂无账单，无需联系',
     paidHint: '如正在通话，请致谢后结束；可登记结果“称已缴费”。',
     paidJustNow: '刚刚缴清',
     brief: '联系前一分钟',
