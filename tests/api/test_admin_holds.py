@@ -73,7 +73,6 @@ def late_fee(place) -> int:
     return page(place)["totals"]["late_fee_fen"]
 
 
-@pytest.mark.covers("C10", "C13")
 def test_a_lifted_dispute_lets_contact_and_late_fee_go_on(place, db_owner):
     assert late_fee(place) == 70  # 15 days at 12 % a year: 4.6991 fen each
     hold = misclick(place)
