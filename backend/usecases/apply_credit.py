@@ -1,6 +1,7 @@
 """Credit of a party at a house pays its newly issued bills, on the issue day (A45, design 4.2).
 
 In small transactions, only where there is credit; until it is done the house gets no permit.
+Nobody chose these bills, so nothing is put on what the owner disputes (A42).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from backend.billing import operations as billing
 from backend.billing import queries as bills
 from backend.billing.models import Bill
 from backend.billing.rules import OpenBill, appropriate
+from backend.conduct.disputes import disputed_amounts
 from backend.db import db, retrying, transaction
 from backend.dunning import operations as dunning
 from backend.estate.models import Community
@@ -55,9 +57,21 @@ def _use(company_id: int, community_id: int, house_id: int, party_id: int, fen: 
     day, now = clock.business_today(), clock.wire_now()
     mine: list[Bill] = [b for b in bills.open_bills([house_id]) if b.party_id == party_id]
     fees = bills.late_fees(mine, day)
-    split = appropriate(
-        bills=[OpenBill(b.id, b.due_date, b.open_fen, fees[b.id].open) for b in mine], amount=fen
+    disputed = disputed_amounts(
+        house_id=house_id, party_id=party_id, bill_ids=[b.id for b in mine], day=day
     )
+    open_bills = [
+        OpenBill(
+            id=b.id,
+            due=b.due_date,
+            principal=b.open_fen,
+            late_fee=fees[b.id].open,
+            disputed=b.id in disputed,
+            disputed_fen=disputed.get(b.id),
+        )
+        for b in mine
+    ]
+    split = appropriate(bills=open_bills, amount=fen)
     used = fen - split.credit
     if used == 0:
         return
