@@ -20,27 +20,41 @@ from backend.estate.models import Community
 from backend.ledger import operations as ledger
 from backend.points import operations as points
 from backend.reminders import operations as reminders
+from backend.telemetry import log
 
 
 def apply_credit(*, run_id: int | None = None, limit: int = 200) -> int:
-    """Use credit at houses that wait for it; return how many houses were handled."""
-    done = 0
+    """Use credit at houses that wait for it; return how many houses were handled.
+
+    A house whose credit cannot be used is logged and keeps waiting (it gets no permit); the others
+    are handled all the same.
+    """
+    done, after = 0, 0
     while True:
         houses = list(
             db.session.execute(
                 text(
                     "SELECT house_id, community_id FROM house_account WHERE credit_pending "
-                    "ORDER BY house_id LIMIT :n"
+                    "AND house_id > :after ORDER BY house_id LIMIT :n"
                 ),
-                {"n": limit},
+                {"after": after, "n": limit},
             )
         )
         db.session.rollback()
         if not houses:
             return done
-        for house in houses:
-            retrying(lambda h=house: _one_house(h.house_id, h.community_id))
-        done += len(houses)
+        done += sum(_handled(house.house_id, house.community_id) for house in houses)
+        after = houses[-1].house_id
+
+
+def _handled(house_id: int, community_id: int) -> bool:
+    try:
+        retrying(lambda: _one_house(house_id, community_id))
+    except Exception as error:
+        db.session.rollback()
+        log.error("credit_failed", house_id=house_id, error=type(error).__name__)
+        return False
+    return True
 
 
 def _one_house(house_id: int, community_id: int) -> None:

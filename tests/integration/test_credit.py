@@ -109,3 +109,27 @@ def test_an_answered_dispute_or_somebody_elses_keeps_nothing_back(estate):
     waiting(home)
     apply_credit()
     assert (credited(bill), left(home)) == ([(BILL_FEN, 0)], 0)
+
+
+def test_a_house_that_cannot_be_worked_stops_no_other(estate, db_owner, capsys):
+    broken, sound = estate.homes
+    for home in (broken, sound):
+        make_bill(estate, home, due_date=date(2026, 12, 20))
+        give_credit(estate, home, BILL_FEN)
+    waiting(broken, sound)
+    # its account says more than the ledger will give: the books refuse whatever is booked there
+    db_owner.execute(
+        "UPDATE account SET min_balance = balance WHERE code = %s",
+        [f"credit:{broken.house_id}:{broken.party_id}"],
+    )
+
+    assert apply_credit() == 1
+
+    assert (left(broken), left(sound)) == (BILL_FEN, 0)
+    pending = db.session.scalars(text("SELECT house_id FROM house_account WHERE credit_pending"))
+    assert list(pending) == [broken.house_id]  # no permit there until somebody has looked
+    logged = [line for line in capsys.readouterr().err.splitlines() if "credit_failed" in line]
+    assert len(logged) == 1 and f'"house_id": {broken.house_id}' in logged[0]
+    db_owner.execute("UPDATE account SET min_balance = 0 WHERE code LIKE 'credit:%'")
+    assert apply_credit() == 1
+    assert left(broken) == 0
