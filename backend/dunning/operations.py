@@ -73,7 +73,7 @@ def after_payment(*, house_ids: Collection[int], day: date, now: datetime) -> No
 
 
 def keep_promises(*, house_ids: Collection[int], now: datetime) -> None:
-    """Mark promises kept once the promised amount came in, and lift their holds (C71).
+    """Mark promises kept once the promised amount came in: no hold, no reminder more (C71).
 
     A promise already called broken is kept after all when the money is dated by its day: its
     callback was lost, and the owner shall not be called for a word that was kept.
@@ -95,7 +95,12 @@ def keep_promises(*, house_ids: Collection[int], now: datetime) -> None:
                 UPDATE steward_task t SET state = 'cancelled', closed_at = :now
                 FROM kept k WHERE t.house_id = k.house_id AND t.party_id = k.party_id
                   AND t.kind = 'promise_broken' AND t.window_key = 'promise:' || k.id
-                  AND t.state = 'open')
+                  AND t.state = 'open'),
+            silenced AS (
+                UPDATE message m SET state = 'suppressed', reason_code = 'promise_kept'
+                FROM kept k WHERE m.house_id = k.house_id AND m.party_id = k.party_id
+                  AND m.state = 'planned' AND m.stage = 'promise'
+                  AND m.window_key = 'promise:' || k.id)
             UPDATE hold SET lifted_at = :now, lifted_by = 'promise kept'
             WHERE id IN (SELECT hold_id FROM kept) AND lifted_at IS NULL
             """

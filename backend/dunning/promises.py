@@ -12,7 +12,7 @@ from sqlalchemy import func, text
 
 from backend.billing import queries as bills
 from backend.billing.models import Bill, PrincipalEvent
-from backend.clock import date_of
+from backend.clock import business_today, date_of
 from backend.conduct.operations import place_hold
 from backend.db import db
 from backend.dunning import rules
@@ -80,6 +80,31 @@ def make_promise(
     _cancel_tasks(house_id, party_id, now)
     _plan_reminder(promise, [b.id for b in open_bills], now)
     return promise
+
+
+def left_to_pay(window_key: str, promised_fen: Fen, open_bills: Sequence[Bill]) -> Fen:
+    """Return what a promise's reminder asks: promised less what came in since, in fen.
+
+    window_key: the reminder's, 'promise:<id>'. Never more than what is open on the bills today,
+    late fee included, and never below zero. Money before the promise does not count.
+    """
+    came_in = db.session.scalar(
+        text(
+            "SELECT coalesce(sum(e.amount_fen), 0) FROM promise p "
+            "JOIN bill b ON b.house_id = p.house_id AND b.party_id = p.party_id "
+            "JOIN principal_event e ON e.bill_id = b.id AND e.id > p.after_event_id "
+            "WHERE p.id = :id AND e.kind IN ('payment','credit')"
+        ),
+        {"id": _promise_id(window_key)},
+    )
+    fees = bills.late_fees(open_bills, business_today())
+    still_open = sum(b.open_fen + fees[b.id].open for b in open_bills)
+    return max(0, min(promised_fen - int(came_in), still_open))
+
+
+def _promise_id(window_key: str) -> int | None:
+    kind, _, number = window_key.partition(":")
+    return int(number) if kind == "promise" and number.isdecimal() else None
 
 
 def reminder_day(day: date, today: date) -> date | None:

@@ -25,6 +25,7 @@ from backend.billing.models import Bill
 from backend.conduct import operations as conduct
 from backend.conduct.operations import No
 from backend.db import db, transaction
+from backend.dunning import promises
 from backend.estate import privacy
 from backend.estate.models import Community, Company
 from backend.identity.pay_codes import pay_code
@@ -279,6 +280,8 @@ def _render(
     amount: Any = message.data.get("amount_fen")
     if message.kind in ("bill", "reminder", "dunning"):
         amount = sum(b.open_fen for b in open_bills)
+    elif message.kind == "promise":
+        amount = promises.left_to_pay(message.window_key, int(amount or 0), open_bills)
     code = pay_code(house_id=message.house_id, party_id=message.party_id, at=clock.wire_now())
     bills = open_bills or bill_queries.bills_by_id(bill_ids)
     facts = facts_of(message, bills, amount_fen=int(amount or 0), query_code=code)
