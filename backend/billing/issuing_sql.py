@@ -55,6 +55,7 @@ _PARTS = f"""
         AND b.period_from < :pt AND b.period_to > :pf)
 """
 
+# Houses are locked in id order (design 4.4): all that the batch touches by the first statement.
 _WRITE = """
     new_bill AS (
         INSERT INTO bill (community_id, house_id, party_id, payee_id, fee_item_id, bill_run_id,
@@ -86,12 +87,16 @@ _WRITE = """
             JOIN unnest(CAST(:income_item AS bigint[]), CAST(:income_account AS bigint[]))
                  AS a(fee_item_id, account_id) USING (fee_item_id)
             GROUP BY a.account_id HAVING sum(b.due_fen) <> 0) e),
-    to_credit AS (
-        UPDATE house_account h SET credit_pending = true
-        WHERE h.house_id = ANY(ARRAY(SELECT house_id FROM new_bill))
+    with_credit AS MATERIALIZED (
+        SELECT h.house_id FROM house_account h
+        WHERE h.house_id = ANY(ARRAY({touched}))
           AND (SELECT true FROM account a WHERE a.company_id = :company AND a.balance > 0
                AND a.code > 'credit:' || h.house_id || ':'  -- one short index range per house
-               AND a.code < 'credit:' || h.house_id || ';' LIMIT 1))
+               AND a.code < 'credit:' || h.house_id || ';' LIMIT 1)
+        ORDER BY h.house_id FOR UPDATE),
+    to_credit AS (
+        UPDATE house_account h SET credit_pending = true
+        WHERE h.house_id = ANY(ARRAY(SELECT house_id FROM with_credit)))
     SELECT count(*) AS bills, coalesce(sum(due_fen), 0)::bigint AS total_fen
 """
 
@@ -107,7 +112,7 @@ WRITE_PLAIN = text(
         SELECT p.*, CAST(:pf AS date) AS period_from, CAST(:pt AS date) AS period_to FROM part p
         WHERE NOT EXISTS (SELECT 1 FROM careful c WHERE c.house_id = p.house_id
                           AND c.fee_item_id = p.fee_item_id)),
-    {_WRITE},
+    {_WRITE.format(touched="SELECT house_id FROM new_bill UNION SELECT house_id FROM careful")},
         (SELECT array_agg(house_id ORDER BY house_id, fee_item_id) FROM careful) AS careful_houses,
         (SELECT array_agg(fee_item_id ORDER BY house_id, fee_item_id) FROM careful)
             AS careful_items
@@ -144,7 +149,7 @@ WRITE_CAREFUL = text(
             CAST(:x_fen AS bigint[]), CAST(:x_due AS date[]))
             AS x(house_id, party_id, fee_item_id, standard_id, period_from, period_to, area, rate,
                  surcharge, fixed, quantity, months, months_text, fen, due_date)),
-    {_WRITE}
+    {_WRITE.format(touched="SELECT house_id FROM new_bill")}
     FROM new_bill
     """
 )

@@ -41,6 +41,19 @@ def lock_houses(house_ids: Collection[int]) -> None:
     )
 
 
+def lock_free_houses(house_ids: Collection[int]) -> set[int]:
+    """Lock those of the house accounts that nobody holds, without waiting; return them."""
+    return set(
+        db.session.scalars(
+            text(
+                "SELECT house_id FROM house_account WHERE house_id = ANY(:ids) "
+                "ORDER BY house_id FOR UPDATE SKIP LOCKED"
+            ),
+            {"ids": sorted(set(house_ids))},
+        )
+    )
+
+
 def open_house_accounts(community_id: int) -> None:
     """Give every house of a community its account row."""
     db.session.execute(

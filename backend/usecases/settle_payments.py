@@ -1,8 +1,9 @@
 """From the inbox to the books: one genuine notice settles once, under the house accounts' lock.
 
 Several notices may settle in one transaction, each behind a savepoint, so that one poisoned row
-never stops the others. No network here. Paid twice is never lost: what finds no open bill becomes
-the payer's credit, and the owner is told (design 4.4).
+never stops the others. All their houses are locked first, in id order: whoever holds several
+houses never waits for an earlier one. No network here. Paid twice is never lost: what finds no
+open bill becomes the payer's credit, and the owner is told (design 4.4).
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from backend import audit, clock
 from backend.billing import operations as billing
@@ -34,6 +37,11 @@ _CLAIM = text(
     "SELECT inbox_id FROM inbox_pending WHERE not_before <= :now ORDER BY inbox_id LIMIT :limit "
     "FOR UPDATE SKIP LOCKED"
 )
+_HOUSES = text(
+    "SELECT DISTINCT b.house_id FROM inbox i JOIN payment_order o USING (out_trade_no) "
+    "JOIN order_bill ob ON ob.order_id = o.id JOIN bill b ON b.id = ob.bill_id "
+    "WHERE i.id = ANY(:ids) AND i.kind NOT IN ('other','closed','refund')"
+)
 
 
 def settle_payments(*, limit: int = 50) -> int:
@@ -41,22 +49,43 @@ def settle_payments(*, limit: int = 50) -> int:
 
     A slow batch ends early, so that payers and senders wait for a house half a second, not ten.
     """
-    now, until, done = clock.wire_now(), clock.monotonic() + HOLD_SECONDS, 0
+    now, done = clock.wire_now(), 0
     with transaction():
-        for inbox_id in list(db.session.scalars(_CLAIM, {"now": now, "limit": limit})):
-            _settle_safely(inbox_id, now)
+        batch = list(db.session.scalars(_CLAIM, {"now": now, "limit": limit}))
+        locked = _lock_houses(batch)
+        until = clock.monotonic() + HOLD_SECONDS
+        for inbox_id in batch:
+            _settle_safely(inbox_id, now, locked)
             done += 1
             if clock.monotonic() > until:
                 break
     return done
 
 
-def _settle_safely(inbox_id: int, now: datetime) -> None:
+def _lock_houses(batch: list[int]) -> set[int]:
+    """Lock the houses of a batch, in id order; return those locked.
+
+    A house that somebody keeps too long is passed by with its notices; the others go on.
+    """
+    wanted = set(db.session.scalars(_HOUSES, {"ids": batch})) if batch else set()
+    if not wanted:
+        return wanted
+    try:
+        with db.session.begin_nested():
+            billing.lock_houses(wanted)
+    except DBAPIError as error:
+        if not isinstance(error.orig, (LockNotAvailable, DeadlockDetected)):
+            raise
+        return billing.lock_free_houses(wanted)
+    return wanted
+
+
+def _settle_safely(inbox_id: int, now: datetime, locked: set[int]) -> None:
     """Settle behind a savepoint; a failure leaves the row pending, later and later."""
     try:
         with db.session.begin_nested():
             notice = db.session.get_one(Inbox, inbox_id)
-            state, reason = _judge(notice, now)
+            state, reason = _judge(notice, now, locked)
             if state == "later":
                 _postpone(inbox_id)
                 return
@@ -78,7 +107,7 @@ def _postpone(inbox_id: int) -> None:
     )
 
 
-def _judge(notice: Inbox, now: datetime) -> tuple[str, str]:
+def _judge(notice: Inbox, now: datetime, locked: set[int]) -> tuple[str, str]:
     """Return (outcome, reason); 'later' keeps the notice pending."""
     if notice.kind in ("other", "closed"):
         return "ignored", notice.kind
@@ -90,7 +119,8 @@ def _judge(notice: Inbox, now: datetime) -> tuple[str, str]:
         return ("later", "") if waited < GIVE_UP_AFTER else ("quarantined", "unknown_order")
     if notice.kind == "refund":
         return settle_refund(notice, order, now)
-    billing.lock_houses(payments.houses_of_order(order.id))
+    if not locked.issuperset(payments.houses_of_order(order.id)):
+        return "later", ""
     order = payments.lock_order(notice.out_trade_no)
     paid = notice.parsed
     if order.channel_txn is not None:
