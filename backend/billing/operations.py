@@ -161,25 +161,6 @@ def write_receipt(
     )
 
 
-def number_receipts(*, year: int, limit: int = 1000) -> int:
-    """Give gapless numbers 'SJ<year>-000001' to receipts that have none. One caller at a time."""
-    if not db.session.scalar(text("SELECT pg_try_advisory_xact_lock(727002)")):
-        return 0
-    return db.session.execute(
-        text(
-            """
-            WITH head AS (SELECT coalesce(max(substr(number, 8)::bigint), 0) AS n FROM receipt
-                          WHERE number LIKE :prefix || '%'),
-            next AS (SELECT id, row_number() OVER (ORDER BY id) AS k FROM (
-                SELECT id FROM receipt WHERE number IS NULL ORDER BY id LIMIT :limit) s)
-            UPDATE receipt r SET number = :prefix || lpad((head.n + next.k)::text, 6, '0')
-            FROM head, next WHERE r.id = next.id
-            """
-        ),
-        {"prefix": f"SJ{year}-", "limit": limit},
-    ).rowcount
-
-
 def mark_credit_applied(house_ids: Collection[int]) -> None:
     """Allow permits again for houses whose credit was applied after issuing."""
     db.session.execute(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backend import audit, clock
-from backend.billing import operations as billing
+from backend import audit
+from backend.billing.numbering import number_receipts
 from backend.db import transaction
 
 
@@ -12,5 +12,5 @@ def seal_audit() -> int:
     with transaction():
         sealed = audit.seal_pending()
     with transaction():
-        billing.number_receipts(year=clock.business_today().year)
+        number_receipts()
     return sealed
