@@ -18,6 +18,7 @@ from backend.db import db, transaction
 from backend.errors import Refusal
 from backend.estate.models import Community
 from backend.fees.models import FeeItem, FeeStandard, LateFeeTerms
+from backend.fees.terms import FIELDS_ZH, terms_of, worse_for_owners
 from backend.money import AMOUNT_PLACES, DAILY_RATE_PLACES, RATE_PLACES, exact
 
 
@@ -170,7 +171,8 @@ def set_late_fee_terms(
 
     terms: contract_daily_rate (decimal text a day), clause_text, clause_page, notice_proof,
     clause_from (ISO date), grace_days, cap_percent, ceiling ('lpr4' or 'contract'), ceiling_basis.
-    Raises Refusal `E-C08` when a rate comes without clause and proof of notice.
+    Raises Refusal `E-C08` when a rate comes without clause and proof of notice; `terms_worse` when
+    bills of the item are issued and the terms would charge more for days that have passed.
     """
     rate = str(terms.get("contract_daily_rate", "0"))
     exact(rate, places=DAILY_RATE_PLACES, what="违约金日费率")
@@ -195,6 +197,7 @@ def set_late_fee_terms(
         values = {k: v for k, v in terms.items() if k in LateFeeTerms.__table__.columns}
         if values.get("clause_from"):
             values["clause_from"] = date.fromisoformat(values["clause_from"])
+        _refuse_worse_terms(item_id, values)
         db.session.execute(
             pg_insert(LateFeeTerms)
             .values(fee_item_id=item_id, **values)
@@ -207,4 +210,28 @@ def set_late_fee_terms(
             at=clock.wire_now(),
             company_id=community.company_id,
             detail={"rate": rate},
+        )
+
+
+def _refuse_worse_terms(item_id: int, values: dict[str, Any]) -> None:
+    """Issued bills, open or paid, are never priced up afterwards by a change of their clause."""
+    if not db.session.scalar(
+        text("SELECT EXISTS (SELECT 1 FROM bill WHERE fee_item_id = :i)"), {"i": item_id}
+    ):
+        return
+    row = db.session.get(LateFeeTerms, item_id, with_for_update=True)
+    stored = {c: getattr(row, c) for c in LateFeeTerms.__table__.columns.keys()} if row else {}
+    worse = worse_for_owners(
+        terms_of(stored), terms_of(stored | values), today=clock.business_today()
+    )
+    if worse:
+        raise Refusal(
+            "terms_worse",
+            message=f"worse for owners of issued bills: {', '.join(worse)}",
+            message_zh="该收费项目已出账单，违约金条款不能改得对业主更不利："
+            + "；".join(FIELDS_ZH[name] for name in worse)
+            + "。",
+            what_to_do="可登记相同或更优惠的条款；更高的约定只能用于新的收费项目。",
+            legal_basis="民法典496、497、585条",
+            fields={name: FIELDS_ZH[name] for name in worse},
         )
