@@ -21,11 +21,12 @@ from backend.identity.scope import Scope, require_house
 from backend.ledger import operations as ledger
 from backend.money import yuan_text
 from backend.payments import operations as payments
+from backend.payments.credit import unspent_credit
 from backend.payments.models import PAID, PaymentOrder, Refund
 from backend.usecases.query_refunds import push_refund
 from backend.usecases.settle_refunds import reserve_entries
 
-APPROVAL_OVER_FEN = 100_000  # C56: above 1000 元 a second person approves
+APPROVAL_OVER_FEN = 100_000  # C56: of one payment; above 1000 元 a second person approves
 ONLINE = ("wechatpay", "alipay")
 _RESUME = timedelta(seconds=30)
 _GONE = ("closed", "rejected")
@@ -50,7 +51,7 @@ def refund_payment(
     out_refund_no: str | None = None,
     bind: Callable[[str], None] = lambda number: None,
 ) -> RefundAnswer:
-    """Refund unspent credit of an order's party at that house.
+    """Refund what is still unspent credit of this very payment (M9, A47).
 
     out_refund_no: given on a retry of the same intent. bind: called with the new number inside
     the transaction that creates it. Raises NotFound, Refusal `not_paid`, `refund_offline`,
@@ -105,7 +106,8 @@ def _reserve(
         order = payments.lock_order(out_trade_no)
         earlier, number = _earlier(order)
         _check(scope, order, amount_fen, earlier)
-        refund = _add(scope, order, amount_fen, reason, number)
+        waits = earlier + amount_fen > APPROVAL_OVER_FEN
+        refund = _add(scope, order, amount_fen, reason, number, waits=waits)
         bind(refund.out_refund_no)
         return refund.out_refund_no
 
@@ -138,26 +140,28 @@ def _check(scope: Scope, order: PaymentOrder, amount_fen: int, earlier: int) -> 
             message_zh="线下收款须按原方式人工退还,不能在线退款。",
             what_to_do="请财务线下办理并登记。",
         )
-    credit = ledger.balance(
-        company_id=scope.company_id,
-        code=ledger.credit_account(order.house_id, order.party_id),
-    )
+    credit = unspent_credit(order, company_id=scope.company_id)
     allowed = min(credit, order.amount_fen - earlier)
     if not 0 < amount_fen <= allowed:
         raise Refusal(
             "refund_exceeds",
             message="more than can be refunded",
-            message_zh=f"最多可退 {yuan_text(max(0, allowed))} 元(只退未使用的余额)。",
+            message_zh=f"最多可退 {yuan_text(max(0, allowed))} 元(只退该笔付款未使用的余额)。",
             what_to_do="已用于账单的款项须先冲销账单,再办理退款。",
             fields={"amount_fen": f"最多 {yuan_text(max(0, allowed))} 元"},
         )
 
 
 def _add(
-    scope: Scope, order: PaymentOrder, amount_fen: int, reason: str, earlier_refunds: int
+    scope: Scope,
+    order: PaymentOrder,
+    amount_fen: int,
+    reason: str,
+    earlier_refunds: int,
+    *,
+    waits: bool,
 ) -> Refund:
     now = clock.wire_now()
-    waits = amount_fen > APPROVAL_OVER_FEN
     refund = Refund(
         out_refund_no=f"{order.out_trade_no}R{earlier_refunds + 1}",
         order_id=order.id,

@@ -359,15 +359,60 @@ def test_only_unspent_credit_of_a_paid_order_is_refunded(client, estate, sandbox
     before = money(db_owner)
     for change, code in (
         ({"amount_fen": 294}, "refund_exceeds"),
-        ({"out_trade_no": first, "amount_fen": 294}, "refund_exceeds"),
+        ({"out_trade_no": first, "amount_fen": 1}, "refund_exceeds"),  # it paid the bill (A47)
         ({"amount_fen": 0}, "validation_failed"),
         ({"out_trade_no": "JQ0000"}, "not_found"),
     ):
         body = {"out_trade_no": second, "amount_fen": 1, "reason": "退款", **change}
         assert finance.post("/refunds", body)[1]["code"] == code
     assert money(db_owner) == before
-    finance.ok_post("/refunds", {"out_trade_no": first, "amount_fen": 293, "reason": "退款"})
+    finance.ok_post("/refunds", {"out_trade_no": second, "amount_fen": 293, "reason": "退款"})
     assert credit(estate, db_owner) == 0
+
+
+@pytest.mark.covers("C56")
+def test_credit_spent_on_a_bill_is_not_refunded_out_of_another_payments(
+    client, estate, sandbox, db_owner
+):
+    from backend.usecases.apply_credit import apply_credit
+
+    home = estate.homes[0]
+    _, second = pay_twice(estate, sandbox, BILL_FEN)
+    make.give_credit(estate, home, 5000)  # came in later, by another way
+    make.make_bill(estate, home, fen=10_000, due_date=TODAY + 9 * DAY, period_from=TODAY + 30 * DAY)
+    db_owner.execute("UPDATE house_account SET credit_pending = true")
+    apply_credit()  # the oldest credit is spent first: 4293 of the second payment are left
+    finance = member(client, estate, "finance")
+    assert credit(estate, db_owner) == 9293
+    before = money(db_owner)
+    status, refused = finance.post(
+        "/refunds", {"out_trade_no": second, "amount_fen": 4294, "reason": "退款"}
+    )
+    assert (status, refused["code"]) == (409, "refund_exceeds")
+    assert "42.93" in refused["message_zh"]
+    assert money(db_owner) == before
+    finance.ok_post("/refunds", {"out_trade_no": second, "amount_fen": 4293, "reason": "退款"})
+    assert credit(estate, db_owner) == 5000
+
+
+@pytest.mark.covers("C56")
+def test_many_small_refunds_do_not_get_round_the_second_person(client, estate, sandbox, db_owner):
+    _, second = pay_twice(estate, sandbox, 150_000)
+    finance, manager = member(client, estate, "finance"), member(client, estate, "manager")
+
+    def ask(fen):
+        return finance.ok_post(
+            "/refunds", {"out_trade_no": second, "amount_fen": fen, "reason": "重复支付"}
+        )
+
+    assert ask(60_000)["needs_approval"] is False
+    assert ask(40_000)["needs_approval"] is False  # the limit itself needs nobody
+    third = ask(1)
+    assert (third["state"], third["needs_approval"]) == ("requested", True)
+    path = f"/refunds/{third['out_refund_no']}/reject"
+    assert manager.ok_post(path, {"reason": "无需退款"})["state"] == "rejected"
+    assert credit(estate, db_owner) == 50_000
+    assert ask(1)["needs_approval"] is True  # what was sent back still counts
 
 
 def test_a_lost_answer_is_asked_for_under_the_same_number(
