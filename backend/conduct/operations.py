@@ -154,10 +154,19 @@ def notices_sent(bill_ids: Sequence[int]) -> int:
 
 
 def write_permit(
-    *, subject_type: str, subject_id: int, house_id: int, party_id: int, no: No | None
+    *,
+    subject_type: str,
+    subject_id: int,
+    house_id: int,
+    party_id: int,
+    no: No | None,
+    reason: str = "ok",
 ) -> None:
-    """Keep the decision with its reason and rule set version; single use, append-only."""
-    decision, reason = ("refused", no.code) if no else ("allowed", "ok")
+    """Keep the decision with its reason and rule set version; single use, append-only.
+
+    reason: why it was allowed.
+    """
+    decision, reason = ("refused", no.code) if no else ("allowed", reason)
     PERMITS.labels(decision, reason).inc()
     db.session.execute(
         insert(Permit).values(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from threading import Thread
 
 import pytest
 from sqlalchemy import event
@@ -12,6 +13,7 @@ from backend.db import db
 from tests.factories import estate as make
 from tests.factories.estate import BILL_FEN, TODAY
 from tests.support.staff import StaffClient
+from tests.support.wait import wait_for
 
 DAY = timedelta(days=1)
 
@@ -283,25 +285,91 @@ def test_search_by_code_name_and_phone(estate, steward, lead, db_owner):
     assert [d for (d,) in trace] == [{"houses": [str(home.house_id)]}] * 2 + [{"houses": []}]
 
 
+def reveal_path(home):
+    return f"/households/{home.house_id}/phones/{home.contact_point_id}/reveal"
+
+
+def reveal_traces(db_owner):
+    """(permits of calls, audit rows of shown numbers)."""
+    permits = db_owner.execute(
+        "SELECT subject_type, subject_id, house_id, party_id, decision, reason_code FROM permit"
+    ).fetchall()
+    shown = db_owner.execute(
+        "SELECT object, detail FROM audit_event WHERE action = 'phone_revealed'"
+    ).fetchall()
+    return permits, shown
+
+
 @pytest.mark.covers("C57")
 def test_a_phone_is_shown_for_a_reason_and_leaves_a_trace(estate, steward, db_owner):
     home = estate.homes[0]
-    path = f"/households/{home.house_id}/phones/{home.contact_point_id}/reveal"
+    make.make_bill(estate, home)
+    path = reveal_path(home)
     assert steward.post(path, {})[0] == 422
     status, body = steward.post(path, {"reason": " "})
     assert status == 422
-    assert db_owner.execute("SELECT count(*) FROM audit_event WHERE action LIKE 'phone%'"
-                            ).fetchone() == (0,)  # fmt: skip
+    assert reveal_traces(db_owner) == ([], [])
     answer = steward.ok_post(path, {"reason": "按清单任务联系"}, key="reveal-key-1")
     assert answer == {"phone": home.phone}
     assert steward.ok_post(path, {"reason": "按清单任务联系"}, key="reveal-key-1") == answer
-    rows = db_owner.execute(
-        "SELECT object, detail FROM audit_event WHERE action = 'phone_revealed'"
-    ).fetchall()
-    detail = {"house_id": home.house_id, "reason": "按清单任务联系", "contact": "paid"}
-    assert rows == [(f"contact_point:{home.contact_point_id}", detail)] * 2
+    permits, shown = reveal_traces(db_owner)
+    detail = {"house_id": home.house_id, "reason": "按清单任务联系", "contact": "allowed"}
+    assert shown == [(f"contact_point:{home.contact_point_id}", detail)] * 2
+    permit = ("call", home.contact_point_id, home.house_id, home.party_id, "allowed", "ok")
+    assert permits == [permit] * 2
     stored = db_owner.execute("SELECT * FROM idempotency_key").fetchall()
     assert home.phone not in str(stored)
+
+
+def checkout(estate, sandbox, bill):
+    """A checkout of the home's bill that nobody has paid yet."""
+    from backend.usecases.start_payment import Payer, start_payment
+
+    home = estate.homes[0]
+    make.make_merchant(estate, sandbox, channel="wechatpay", appid="wx0123456789abcdef")
+    payer = Payer(key="account:1", party_id=home.party_id, company_id=estate.company_id)
+    start_payment(payer=payer, bill_ids=[bill], channel="wechatpay", method="native",
+                  public_base_url="http://127.0.0.1:9")  # fmt: skip
+
+
+@pytest.mark.covers("C21", "C27")
+@pytest.mark.parametrize("code", ["paid", "payment_in_progress"])
+def test_a_number_is_not_dialled_when_nothing_is_owed_or_money_may_be_on_its_way(
+    estate, steward, sandbox, db_owner, code
+):
+    home = estate.homes[0]
+    if code == "payment_in_progress":
+        checkout(estate, sandbox, make.make_bill(estate, home))
+    status, body = steward.post(reveal_path(home), {"reason": "按清单任务联系"})
+    assert (status, body["code"]) == (409, code)
+    assert body["what_to_do"]
+    assert reveal_traces(db_owner) == ([], [])
+    # who asked to be called back is called back, whatever is owed
+    assert steward.ok_post(reveal_path(home), {"reason": "回复业主来电"}) == {"phone": home.phone}
+    permits, shown = reveal_traces(db_owner)
+    assert [permit[4:] for permit in permits] == [("allowed", "reply")]
+    assert [detail["contact"] for _, detail in shown] == [code]
+
+
+def test_a_number_waits_for_the_house_as_a_payment_does(estate, steward, db_app, db_owner):
+    home = estate.homes[0]
+    bill = make.make_bill(estate, home)
+    steward.ok_get("/me")
+    answers = []
+    with db_app.transaction():  # a settlement that is about to commit
+        db_app.execute(
+            "SELECT 1 FROM house_account WHERE house_id = %s FOR UPDATE", [home.house_id]
+        )
+        asking = Thread(
+            target=lambda: answers.append(
+                steward.post(reveal_path(home), {"reason": "按清单任务联系"})
+            )
+        )
+        asking.start()
+        wait_for(lambda: db_owner.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone())
+        db_app.execute("UPDATE bill SET paid_fen = due_fen WHERE id = %s", [bill])
+    asking.join()
+    assert [(status, body["code"]) for status, body in answers] == [(409, "paid")]
 
 
 @pytest.mark.covers("C17")
