@@ -84,10 +84,15 @@ def plan(
     return db.session.execute(statement).first() is not None
 
 
+_WORN_OUT = "state = 'leased' AND tries >= :max"  # each time the lease ran out
 _CLAIM = text(
-    """
-    UPDATE task SET state = 'leased', tries = tries + 1, lease_no = lease_no + 1,
-           lease_until = :wire + make_interval(secs => :lease)
+    f"""
+    UPDATE task SET lease_no = lease_no + 1,
+           state = CASE WHEN {_WORN_OUT} THEN 'dead' ELSE 'leased' END,
+           tries = CASE WHEN {_WORN_OUT} THEN tries ELSE tries + 1 END,
+           last_error = CASE WHEN {_WORN_OUT} THEN 'worker_lost' ELSE last_error END,
+           lease_until = CASE WHEN {_WORN_OUT} THEN NULL
+                         ELSE :wire + make_interval(secs => :lease) END
     WHERE id IN (
         SELECT id FROM task
         WHERE queue = :queue AND due_at <= :business
@@ -95,7 +100,7 @@ _CLAIM = text(
           AND (not_before IS NULL OR not_before <= :wire)
           AND (state = 'ready' OR (state = 'leased' AND lease_until < :wire))
         ORDER BY due_at, id LIMIT :limit FOR UPDATE SKIP LOCKED)
-    RETURNING id, kind, payload, tries, lease_no, community_id
+    RETURNING id, kind, payload, tries, lease_no, community_id, state
     """
 )
 
@@ -103,15 +108,19 @@ _CLAIM = text(
 def claim(
     *, queue: str, limit: int, lease_seconds: int, kinds: list[str] | None = None
 ) -> list[Any]:
-    """Lease up to `limit` due rows; return rows (id, kind, payload, tries, lease_no)."""
+    """Lease up to `limit` due rows; return rows (id, kind, payload, tries, lease_no).
+
+    A row whose workers died under it MAX_TRIES times is quarantined as 'dead' instead: `fail` does
+    so for errors that a worker lives to tell.
+    """
     rows = db.session.execute(
         _CLAIM,
         {
             "queue": queue, "limit": limit, "lease": lease_seconds, "kinds": kinds,
-            "wire": clock.wire_now(), "business": clock.business_now(),
+            "wire": clock.wire_now(), "business": clock.business_now(), "max": MAX_TRIES,
         },
     )  # fmt: skip
-    return sorted(rows, key=lambda row: row.id)
+    return sorted((row for row in rows if row.state == "leased"), key=lambda row: row.id)
 
 
 def finish(*, task_id: int, lease_no: int) -> bool:

@@ -170,5 +170,5 @@ def reject_refund(body: dict[str, Any], out_refund_no: str) -> dict[str, Any]:
 @blp.arguments(PageIn, location="query")
 @blp.response(200, ExceptionsOut)
 def list_exceptions(query: dict[str, Any]) -> dict[str, Any]:
-    """Quarantined notices, dead tasks, messages and refunds in doubt, refunds to approve."""
+    """Quarantined notices, dead tasks, messages, refunds, orders in doubt, refunds to approve."""
     return exceptions(scope(), **query)

@@ -57,7 +57,10 @@ def plan_call_tasks(*, community_id: int, today: date, now: datetime) -> int:
 
 
 def after_payment(*, house_ids: Collection[int], day: date, now: datetime) -> None:
-    """Close tasks of households without overdue principal; judge promises the payment meets."""
+    """Close tasks of households without overdue principal; judge promises the payment meets.
+
+    day: today, whatever day the money is dated: what fell due since still needs its call.
+    """
     db.session.execute(
         text(
             """

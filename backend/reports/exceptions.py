@@ -1,5 +1,7 @@
 """What waits for a person: notices that fit no order, dead tasks, messages and refunds in doubt,
-refunds that want a second person's word."""
+refunds that want a second person's word, orders the platform gave no final word on (nobody asks
+any more, `payments.operations.query_delay`).
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,14 @@ _ALL = text(
         FROM refund r JOIN payment_order o ON o.id = r.order_id
         JOIN community c ON c.id = o.community_id
         LEFT JOIN steward s ON r.requested_by = 'steward:' || s.id
-        WHERE r.state = 'requested' AND c.company_id = :company) e
+        WHERE r.state = 'requested' AND c.company_id = :company
+        UNION ALL
+        SELECT 'unanswered_order', o.id, coalesce(o.asked_at, o.created_at),
+               o.state || ' · ' || o.out_trade_no, NULL, NULL, NULL, NULL
+        FROM payment_order o JOIN community c ON c.id = o.community_id
+        WHERE o.id IN (SELECT order_id FROM order_bill WHERE live)
+          AND o.state IN ('created','pending','unknown','closing') AND o.next_query_at IS NULL
+          AND c.company_id = :company) e
     WHERE (e.at, e.kind COLLATE "C", e.id) < (:at, :kind COLLATE "C", :id)
     ORDER BY e.at DESC, e.kind COLLATE "C" DESC, e.id DESC LIMIT :limit
     """

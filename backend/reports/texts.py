@@ -79,6 +79,7 @@ EXCEPTION = {
     "in_doubt_message": "消息结果存疑",
     "abnormal_refund": "退款异常",
     "waiting_refund": "退款待复核",
+    "unanswered_order": "订单结果不明",
 }
 
 

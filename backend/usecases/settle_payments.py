@@ -252,7 +252,7 @@ def _after_money(
             "out_trade_no": order.out_trade_no,
         },
     )
-    dunning.after_payment(house_ids=houses, day=day, now=business)
+    dunning.after_payment(house_ids=houses, day=clock.date_of(business), now=business)
     audit.record(
         actor=f"payer:{order.payer}",
         action="payment_settled",

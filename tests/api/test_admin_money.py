@@ -500,3 +500,27 @@ def test_exceptions_of_the_company_only_newest_first(client, estate, db_owner):
         ("dead_task", "任务失败", "two · boom"),
         ("dead_task", "任务失败", "one · boom"),
     ]
+
+
+def test_an_order_nobody_asks_about_any_more_is_an_exception(client, estate, sandbox, db_owner):
+    from backend.usecases.query_orders import ask_order
+    from backend.usecases.start_payment import Payer, start_payment
+
+    make.make_merchant(estate, sandbox, channel="wechatpay", appid="wx0123456789abcdef")
+    home = estate.homes[0]
+    payer = Payer(key="account:1", party_id=home.party_id, company_id=estate.company_id)
+    number = start_payment(
+        payer=payer, bill_ids=[make.make_bill(estate, home)], channel="wechatpay", method="native",
+        public_base_url="http://127.0.0.1:9",
+    )["order"].out_trade_no  # fmt: skip
+    finance = member(client, estate, "finance")
+    assert finance.ok_get("/exceptions")["items"] == []
+    with db_owner.transaction():
+        db_owner.execute("ALTER TABLE payment_order DISABLE TRIGGER payment_order_guard")
+        db_owner.execute("UPDATE payment_order SET created_at = now() - interval '9 days'")
+        db_owner.execute("ALTER TABLE payment_order ENABLE TRIGGER payment_order_guard")
+    sandbox.post("/_sandbox/faults", where="wechatpay.query", kind="lose_reply")
+    assert ask_order(number) == "unknown"
+    sandbox.delete("/_sandbox/faults")
+    assert [(i["kind"], i["kind_text"], i["reason"]) for i in finance.ok_get("/exceptions")["items"]
+            ] == [("unanswered_order", "订单结果不明", f"unknown · {number}")]  # fmt: skip
