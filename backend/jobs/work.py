@@ -115,7 +115,7 @@ def _bulk() -> int:
 def _failed(row: Any, error: Exception) -> None:
     """Put the row back with a delay; after five tries it is quarantined for a person to see."""
     db.session.rollback()
-    log.error("task_failed", kind=row.kind, task_id=row.id, error=repr(error)[:300], exc_info=True)
+    log.error("task_failed", kind=row.kind, task_id=row.id, exc_info=error)
     TASKS.labels(row.kind, "failed").inc()
     with transaction():
         tasks.fail(task_id=row.id, lease_no=row.lease_no, error=type(error).__name__)

@@ -6,7 +6,6 @@ fault is logged with its place in the code but without values: they may be perso
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +19,7 @@ from backend.db import db
 from backend.errors import Refusal
 from backend.money import AmountRefused
 from backend.periods import PeriodRefused
-from backend.telemetry import log
+from backend.telemetry import log, where
 
 _BY_STATUS = {
     400: ("bad_request", "请求格式不正确。", None),
@@ -146,7 +145,7 @@ def _database(error: DBAPIError) -> Response:
 
 
 def _fault(error: Exception) -> Response:
-    log.error("fault", error=type(error).__name__, endpoint=request.endpoint, where=_where(error))
+    log.error("fault", error=type(error).__name__, endpoint=request.endpoint, where=where(error))
     return answer(
         Refusal(
             "internal_error",
@@ -156,9 +155,3 @@ def _fault(error: Exception) -> Response:
             what_to_do="请稍后重试;多次出现请把页面上的请求编号告诉物业服务中心。",
         )
     )
-
-
-def _where(error: BaseException) -> list[str]:
-    """Return the innermost frames as file:line function, without any value."""
-    frames = traceback.extract_tb(error.__traceback__)[-8:]
-    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]

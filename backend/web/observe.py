@@ -20,7 +20,7 @@ from prometheus_client import REGISTRY as ONE_PROCESS
 from prometheus_client.values import MutexValue, ValueClass
 
 from backend import clock
-from backend.telemetry import IN_HAND, LATENCY, REQUESTS, log
+from backend.telemetry import IN_HAND, LATENCY, REQUESTS, fault_text, log, where
 from backend.web.auth import policy
 
 REQUEST_ID = "X-Request-Id"
@@ -44,6 +44,7 @@ def configure_logs(level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             _stamp,
+            _explain,
             _mask,
             structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
         ],
@@ -57,6 +58,15 @@ def configure_logs(level: str) -> None:
 
 def _stamp(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
     event["at"] = clock.wire_now().isoformat()
+    return event
+
+
+def _explain(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Say what `exc_info` was and where it happened: no traceback text, which quotes values."""
+    given = event.pop("exc_info", None)
+    error = given if isinstance(given, BaseException) else sys.exception() if given else None
+    if error is not None:
+        event.update(error=fault_text(error), where=where(error))
     return event
 
 
