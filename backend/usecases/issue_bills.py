@@ -192,7 +192,22 @@ def continue_bill_run(run_id: int) -> RunResult:
     return RunResult(run_id, added, total, _houses_done(run_id))
 
 
+_FREEZE_GENTLE = text(
+    """
+    INSERT INTO late_fee_freeze (bill_id, day_from, reason)
+    SELECT b.id, h.from_day, 'hold:' || h.id FROM hold h
+    JOIN bill b ON b.house_id = h.house_id AND (h.party_id IS NULL OR b.party_id = h.party_id)
+    WHERE h.kind = 'hardship' AND h.bill_id IS NULL AND h.lifted_at IS NULL
+      AND (h.until_day IS NULL OR h.until_day > :today) AND b.bill_run_id = :run
+      AND NOT EXISTS (SELECT 1 FROM late_fee_freeze f
+                      WHERE f.bill_id = b.id AND f.reason = 'hold:' || h.id)
+    """
+)
+
+
 def _finish(run: BillRun) -> None:
+    """Close a run; the bills of gently handled households carry no late fee either (A40, C28)."""
+    db.session.execute(_FREEZE_GENTLE, {"run": run.id, "today": clock.business_today()})
     run.state, run.finished_at = "done", clock.business_now()
     tasks.plan(
         queue="bulk",
