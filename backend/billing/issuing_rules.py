@@ -14,8 +14,17 @@ from typing import Any
 
 from backend.fees.formula import months_text
 from backend.fees.models import FeeStandard
-from backend.fees.rules import Holding, PriceStep, bill_lines, monthly_price
-from backend.periods import overlap
+from backend.fees.rules import (
+    Holding,
+    Line,
+    Part,
+    PriceStep,
+    bill_lines,
+    line_exact,
+    monthly_price,
+    split_whole,
+)
+from backend.periods import cut, months_between, overlap
 
 
 def slow_lines(
@@ -60,7 +69,6 @@ def _fee_lines(
     end = span[1] if None in ends else min(span[1], max(ends))
     if end <= start:
         return []
-    by_id = {str(s.id): s for s in steps}
     lines = bill_lines(
         start=start,
         end=end,
@@ -69,10 +77,34 @@ def _fee_lines(
         anchor_day=steps[0].anchor_day,
     )
     return [
-        _row(pair, fee, by_id[line.versions[0]], part, prices)
+        _row(pair, fee, standard, piece, prices)
         for line in lines
         for part in line.parts
         if part.party is not None
+        for standard, piece in _by_version(line, part, steps)
+    ]
+
+
+def _by_version(
+    line: Line, part: Part, steps: Sequence[FeeStandard]
+) -> list[tuple[FeeStandard, Part]]:
+    """Return a part of a line cut where another version of the same price begins (A10, C43).
+
+    The pieces sum to the part: naming both versions changes no amount.
+    """
+    used = sorted((s for s in steps if str(s.id) in line.versions), key=lambda s: s.effective.lower)
+    spans = list(cut(part.start, part.end, [s.effective.lower for s in used]))
+    months = [months_between(start, end, anchor_day=used[0].anchor_day) for start, end in spans]
+    fens = split_whole(
+        part.fen,
+        [line_exact(monthly=line.monthly, months=m, share=line.share) for m in months],
+    )
+    return [
+        (
+            [s for s in used if s.effective.lower <= start][-1],
+            Part(part.party, start, end, m, fen),
+        )
+        for (start, end), m, fen in zip(spans, months, fens, strict=True)
     ]
 
 
