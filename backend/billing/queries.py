@@ -50,6 +50,26 @@ def open_bills(house_ids: Collection[int]) -> list[Bill]:
     )
 
 
+def payable_bills(house_ids: Collection[int], as_of: date) -> list[Bill]:
+    """Return the bills of these houses on which anything can be paid, oldest due first.
+
+    Open principal, or late fee left over on a bill whose principal came in late (M7, M8): such a
+    bill is 'paid' and nobody is reminded of it, but its rest is owed.
+    """
+    late = db.session.scalars(
+        db.select(Bill).where(
+            Bill.house_id.in_(list(house_ids)),
+            Bill.state == "paid",
+            db.exists().where(
+                PrincipalEvent.bill_id == Bill.id, PrincipalEvent.day > Bill.due_date
+            ),
+        )
+    ).all()
+    fees = late_fees(late, as_of)
+    found = open_bills(house_ids) + [bill for bill in late if fees[bill.id].open]
+    return sorted(found, key=lambda bill: (bill.due_date, bill.id))
+
+
 def bills_by_id(bill_ids: Collection[int]) -> list[Bill]:
     """Return these bills by due date and id, freshly read."""
     return list(

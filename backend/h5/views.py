@@ -8,7 +8,7 @@ from typing import Any
 
 from backend import clock
 from backend.billing.models import Bill
-from backend.billing.queries import open_bills
+from backend.billing.queries import payable_bills
 from backend.db import db
 from backend.errors import NotFound
 from backend.estate.models import Community, Company, House, Party
@@ -60,9 +60,10 @@ def room_tail(room: str) -> str:
 
 
 def bills_of(household: Household) -> list[Bill]:
-    """Return the open bills of the code's party at its house, oldest due first."""
+    """Return the bills the code's party can pay at its house, oldest due first."""
     code = household.code
-    return [bill for bill in open_bills([code.house_id]) if bill.party_id == code.party_id]
+    payable = payable_bills([code.house_id], clock.business_today())
+    return [bill for bill in payable if bill.party_id == code.party_id]
 
 
 def bill_list(household: Household) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def _one_house(house_id: int, community_id: int) -> None:
 
 def _use(company_id: int, community_id: int, house_id: int, party_id: int, fen: int) -> None:
     day, now = clock.business_today(), clock.wire_now()
-    mine: list[Bill] = [b for b in bills.open_bills([house_id]) if b.party_id == party_id]
+    mine: list[Bill] = [b for b in bills.payable_bills([house_id], day) if b.party_id == party_id]
     fees = bills.late_fees(mine, day)
     disputed = disputed_amounts(
         house_id=house_id, party_id=party_id, bill_ids=[b.id for b in mine], day=day

@@ -20,6 +20,7 @@ from tests.factories.estate import (
     make_estate,
     set_business_now,
 )
+from tests.integration.test_promises import pay
 
 MONTH = timedelta(days=31)
 
@@ -133,3 +134,41 @@ def test_a_house_that_cannot_be_worked_stops_no_other(estate, db_owner, capsys):
     db_owner.execute("UPDATE account SET min_balance = 0 WHERE code LIKE 'credit:%'")
     assert apply_credit() == 1
     assert left(broken) == 0
+
+
+def paid_late(estate, home) -> int:
+    """A bill whose principal came in late, by bank, without its late fee of 193 fen."""
+    bill = make_bill(estate, home, due_date=date(2026, 10, 15))
+    pay(estate, home, bill, BILL_FEN, day=TODAY)
+    return bill
+
+
+def test_late_fee_left_on_a_paid_bill_is_met_by_credit_after_all_principal(estate):
+    home = estate.homes[0]
+    late = paid_late(estate, home)
+    on_time = make_bill(estate, home, due_date=date(2026, 12, 8), fen=500)
+    pay(estate, home, on_time, 500, day=date(2026, 12, 8))
+    new = make_bill(estate, home, due_date=TODAY + MONTH)
+    give_credit(estate, home, BILL_FEN + 200)
+    waiting(home)
+    apply_credit()
+    assert credited(late, on_time, new) == [(0, 193), (0, 0), (BILL_FEN, 0)]
+    assert left(home) == 7
+    give_credit(estate, home, 100)
+    waiting(home)
+    apply_credit()  # the fee is paid: nothing more is taken for it
+    assert left(home) == 107
+
+
+def test_late_fee_left_on_a_paid_bill_stands_on_the_quick_pay_page(estate, client):
+    from backend import clock
+    from backend.h5.views import bill_list, household_of
+    from backend.identity.pay_codes import pay_code
+
+    home = estate.homes[0]
+    late = paid_late(estate, home)
+    with transaction():
+        code = pay_code(house_id=home.house_id, party_id=home.party_id, at=clock.wire_now())
+    shown = bill_list(household_of(code))
+    assert [(bill["id"], bill["payable_fen"]) for bill in shown["bills"]] == [(late, 193)]
+    assert shown["totals"]["payable_fen"] == 193
