@@ -22,6 +22,7 @@ from backend.billing.issuing_sql import (
     BULK_PLAN,
     CAREFUL_PAIRS,
     COUNT_UNBILLABLE,
+    NEGATIVE_BILLS,
     NEXT_HOUSES,
     WRITE_CAREFUL,
     WRITE_PLAIN,
@@ -31,6 +32,7 @@ from backend.billing.queries import bill_details, bills_by_id, line_formula
 from backend.db import db
 from backend.fees.formula import months_text
 from backend.fees.models import FeeStandard
+from backend.ledger import operations as ledger
 from backend.ledger.operations import account_ids
 from backend.money import yuan_text
 from backend.periods import MONTH_PARTS, month_parts_between, months_between
@@ -117,7 +119,24 @@ def issue_batch(
         own_key = {"batch": f"{base['batch']}:careful"}
         rest = db.session.execute(WRITE_CAREFUL, base | own_key | _line_arrays(lines)).one()
         bills, total_fen = bills + rest.bills, total_fen + rest.total_fen
+        _credit_negative(run, sorted({line["house_id"] for line in lines}), base["company"], at)
     return Batch(head.last_id, head.houses, bills, total_fen)
+
+
+def _credit_negative(run: BillRun, houses: list[int], company_id: int, at: datetime) -> None:
+    """Turn bills whose sum is negative into credit of their party (A08); few, one journal each."""
+    values = {"run": run.id, "houses": houses, "company": company_id}
+    for bill in db.session.execute(NEGATIVE_BILLS, values).all():
+        ledger.post(
+            company_id=company_id,
+            source_type="bill_credit",
+            source_key=str(bill.id),
+            entries=[
+                ledger.Entry(f"income:{bill.item}", bill.fen),
+                ledger.Entry(ledger.credit_account(bill.house_id, bill.party_id), -bill.fen),
+            ],
+            at=at,
+        )
 
 
 def _price_rows(

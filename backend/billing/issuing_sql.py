@@ -32,7 +32,8 @@ _IN_RANGE = "{0} > CAST(:after AS bigint) AND {0} <= CAST(:upto AS bigint)"
 _PERIOD = "daterange(CAST(:pf AS date), CAST(:pt AS date))"
 
 # What the houses of the range carry in the period and is not billed yet. `careful`: something
-# changes inside the period (a tariff, a fee, a hand-over), or nobody is liable for all of it.
+# changes inside the period (a tariff, a fee, a hand-over), nobody is liable for all of it, or the
+# price is a rebate.
 _PARTS = f"""
     SELECT hf.house_id, l.party_id, s.fee_item_id, s.id AS standard_id,
            CASE WHEN s.method = 'area' THEN h.area END AS area, s.rate, s.surcharge, s.fixed,
@@ -40,7 +41,9 @@ _PARTS = f"""
            div(2 * (CASE WHEN s.method = 'area' THEN h.area * s.rate + s.surcharge
                          ELSE s.fixed * hf.quantity END) * 100 * p.parts + :month_parts,
                2 * :month_parts)::bigint AS fen,
-           NOT p.whole OR NOT hf.valid @> {_PERIOD} OR l.house_id IS NULL AS careful
+           NOT p.whole OR NOT hf.valid @> {_PERIOD} OR l.house_id IS NULL
+           OR CASE WHEN s.method = 'area' THEN h.area * s.rate + s.surcharge ELSE s.fixed END < 0
+           AS careful
     FROM price p
     JOIN fee_standard s ON s.id = p.standard_id
     JOIN house_fee hf ON hf.standard_code = s.code AND hf.valid && {_PERIOD}
@@ -61,7 +64,7 @@ _WRITE = """
         INSERT INTO bill (community_id, house_id, party_id, payee_id, fee_item_id, bill_run_id,
                           period_from, period_to, due_date, issued_on, due_fen)
         SELECT :community, house_id, party_id, :payee, fee_item_id, :run,
-               min(period_from), max(period_to), max(due_date), :issued, sum(fen)
+               min(period_from), max(period_to), max(due_date), :issued, greatest(sum(fen), 0)
         FROM line GROUP BY house_id, party_id, fee_item_id
         RETURNING id, house_id, party_id, fee_item_id, due_fen),
     new_line AS (
@@ -90,9 +93,10 @@ _WRITE = """
     with_credit AS MATERIALIZED (
         SELECT h.house_id FROM house_account h
         WHERE h.house_id = ANY(ARRAY({touched}))
-          AND (SELECT true FROM account a WHERE a.company_id = :company AND a.balance > 0
+          AND ({rebate} OR (
+               SELECT true FROM account a WHERE a.company_id = :company AND a.balance > 0
                AND a.code > 'credit:' || h.house_id || ':'  -- one short index range per house
-               AND a.code < 'credit:' || h.house_id || ';' LIMIT 1)
+               AND a.code < 'credit:' || h.house_id || ';' LIMIT 1))
         ORDER BY h.house_id FOR UPDATE),
     to_credit AS (
         UPDATE house_account h SET credit_pending = true
@@ -112,7 +116,12 @@ WRITE_PLAIN = text(
         SELECT p.*, CAST(:pf AS date) AS period_from, CAST(:pt AS date) AS period_to FROM part p
         WHERE NOT EXISTS (SELECT 1 FROM careful c WHERE c.house_id = p.house_id
                           AND c.fee_item_id = p.fee_item_id)),
-    {_WRITE.format(touched="SELECT house_id FROM new_bill UNION SELECT house_id FROM careful")},
+    {
+        _WRITE.format(
+            touched="SELECT house_id FROM new_bill UNION SELECT house_id FROM careful",
+            rebate="h.house_id = ANY(ARRAY(SELECT house_id FROM part WHERE fen < 0))",
+        )
+    },
         (SELECT array_agg(house_id ORDER BY house_id, fee_item_id) FROM careful) AS careful_houses,
         (SELECT array_agg(fee_item_id ORDER BY house_id, fee_item_id) FROM careful)
             AS careful_items
@@ -149,7 +158,7 @@ WRITE_CAREFUL = text(
             CAST(:x_fen AS bigint[]), CAST(:x_due AS date[]))
             AS x(house_id, party_id, fee_item_id, standard_id, period_from, period_to, area, rate,
                  surcharge, fixed, quantity, months, months_text, fen, due_date)),
-    {_WRITE.format(touched="SELECT house_id FROM new_bill")}
+    {_WRITE.format(touched="SELECT house_id FROM new_bill", rebate="false")}
     FROM new_bill
     """
 )
@@ -162,5 +171,17 @@ COUNT_UNBILLABLE = text(
                   AND hf.standard_code = ANY(:codes))
       AND NOT EXISTS (SELECT 1 FROM liability l WHERE l.house_id = h.id AND l.valid && {_PERIOD})
     ORDER BY h.code LIMIT 50
+    """
+)
+
+# Bills of the run that came to less than nothing: they ask 0, the rest is credit (A08).
+NEGATIVE_BILLS = text(
+    """
+    SELECT b.id, b.house_id, b.party_id, f.code AS item, -sum(l.fen)::bigint AS fen
+    FROM bill b JOIN bill_line l ON l.bill_id = b.id JOIN fee_item f ON f.id = b.fee_item_id
+    WHERE b.bill_run_id = :run AND b.due_fen = 0 AND b.house_id = ANY(:houses)
+      AND NOT EXISTS (SELECT 1 FROM journal j WHERE j.company_id = :company
+                      AND j.source_type = 'bill_credit' AND j.source_key = b.id::text)
+    GROUP BY b.id, f.code HAVING sum(l.fen) < 0 ORDER BY b.id
     """
 )
