@@ -332,7 +332,6 @@ def checkout(estate, sandbox, bill):
                   public_base_url="http://127.0.0.1:9")  # fmt: skip
 
 
-@pytest.mark.covers("C21", "C27")
 @pytest.mark.parametrize("code", ["paid", "payment_in_progress"])
 def test_a_number_is_not_dialled_when_nothing_is_owed_or_money_may_be_on_its_way(
     estate, steward, sandbox, db_owner, code

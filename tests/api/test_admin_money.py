@@ -370,7 +370,6 @@ def test_only_unspent_credit_of_a_paid_order_is_refunded(client, estate, sandbox
     assert credit(estate, db_owner) == 0
 
 
-@pytest.mark.covers("C56")
 def test_credit_spent_on_a_bill_is_not_refunded_out_of_another_payments(
     client, estate, sandbox, db_owner
 ):
@@ -395,7 +394,6 @@ def test_credit_spent_on_a_bill_is_not_refunded_out_of_another_payments(
     assert credit(estate, db_owner) == 5000
 
 
-@pytest.mark.covers("C56")
 def test_many_small_refunds_do_not_get_round_the_second_person(client, estate, sandbox, db_owner):
     _, second = pay_twice(estate, sandbox, 150_000)
     finance, manager = member(client, estate, "finance"), member(client, estate, "manager")

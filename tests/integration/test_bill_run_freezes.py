@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 
-import pytest
-
 from backend import clock
 from backend.conduct.operations import place_hold
 from backend.db import db, transaction
@@ -21,7 +19,6 @@ def issue(estate) -> None:
     continue_bill_run(run_id)
 
 
-@pytest.mark.covers("C28")
 def test_a_hardship_hold_freezes_the_bills_issued_under_it(ctx, db_owner):
     set_business_now(TODAY)
     estate = make_estate(houses=3, late_fee=True)

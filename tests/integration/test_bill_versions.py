@@ -26,7 +26,6 @@ def estate(ctx):
     return made
 
 
-@pytest.mark.covers("C43")
 def test_both_versions_stand_on_the_bill_and_change_no_fen(estate):
     continue_bill_run(start(estate))
     tenth = date(2026, 11, 11)

@@ -48,7 +48,6 @@ def stored(db_owner) -> list[tuple]:
     ).fetchall()
 
 
-@pytest.mark.covers("C8", "C10")
 @pytest.mark.parametrize(
     "values",
     [

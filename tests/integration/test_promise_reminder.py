@@ -46,7 +46,6 @@ def texts_of_the_day_before(sandbox) -> list[str]:
     return [message["text"] for message in book(sandbox)]
 
 
-@pytest.mark.covers("S34")
 @pytest.mark.parametrize(
     ("promised", "paid", "asked"),
     [(BILL_FEN, 0, "142.93"), (BILL_FEN, 4293, "100.00"), (5000, 4999, "0.01")],
@@ -76,7 +75,6 @@ def test_never_more_than_what_is_open_is_asked(estate, sandbox, db_owner):
     assert "物业服务费100.00元" in text
 
 
-@pytest.mark.covers("C71")
 def test_a_kept_promise_is_not_reminded_of_though_more_is_open(estate, sandbox, db_owner):
     bill = make_bill(estate, estate.homes[0], due_date=TODAY + 20 * DAY)
     promise(estate, 5000)
