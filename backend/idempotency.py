@@ -114,7 +114,7 @@ def in_progress() -> Refusal:
         "request_in_progress",
         message="the first request with this key is still running",
         message_zh="同一操作正在处理中。",
-        what_to_do="请几秒后用同一编号重试,不会重复处理。",
+        what_to_do="请几秒后用同一编号重试，不会重复处理。",
     )
 
 

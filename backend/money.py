@@ -59,7 +59,7 @@ def exact(value: Number, *, places: int, what: str = "数值") -> Fraction:
     plain decimal, `too_many_decimals` beyond `places` (A63).
     """
     if isinstance(value, bool | float) or not isinstance(value, int | str | Decimal):
-        raise AmountRefused("not_exact", f"{what}须为整数或十进制文本,不能是浮点数。")
+        raise AmountRefused("not_exact", f"{what}须为整数或十进制文本，不能是浮点数。")
     if isinstance(value, int):
         return Fraction(value)
     text = str(value).strip() if isinstance(value, str) else format(value, "f")

@@ -98,7 +98,7 @@ def _by_name(body: dict[str, Any]) -> dict[str, str]:
         raise Refusal(
             "validation_failed",
             message="phone_code, or house_code, name and phone_last4",
-            message_zh="请用手机号绑定,或填写房号、姓名和手机号后四位。",
+            message_zh="请用手机号绑定，或填写房号、姓名和手机号后四位。",
             http=422,
             fields=missing,
         )

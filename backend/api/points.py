@@ -64,13 +64,13 @@ def redeem_points(body: dict[str, Any]) -> Any:
 
 def _rule_text(community_ids: set[int]) -> str:
     rules = [
-        f"{p.title}:每缴 1 元物业服务费得 {_plain(p.points_per_yuan * p.multiplier)} 分"
+        f"{p.title}：每缴 1 元物业服务费得 {_plain(p.points_per_yuan * p.multiplier)} 分"
         for p in programmes(community_ids, clock.business_today())
     ]
     if not rules:
         return "当前没有积分活动。"
     use = f"{EXCHANGE_POINTS * 100} 分可抵 {EXCHANGE_FEN} 元物业服务费"
-    return ";".join([*dict.fromkeys(rules), use]) + "。"
+    return "；".join([*dict.fromkeys(rules), use]) + "。"
 
 
 def _plain(value: Any) -> str:

@@ -202,7 +202,7 @@ def _check(
         if change.kind not in CHANGE_KINDS or change.amount * CHANGE_KINDS[change.kind] < 0:
             raise Refusal(
                 "bad_change",
-                message_zh="本金变动的种类或方向有误;调增金额不能追溯。",
+                message_zh="本金变动的种类或方向有误；调增金额不能追溯。",
                 what_to_do="调增请另开一张账单。",
                 http=422,
             )
@@ -263,7 +263,7 @@ def late_fee_to_post(*, accrued: Fen, posted: Fen) -> Fen:
 def step_text(step: LateFeeStep) -> str:
     """Return one run in words, for letters and statements (M12, C10, C35).
 
-    "2026-03-16 至 2026-03-25 共10天:1160.85元 × 0.3%/天 = 34.8255元".
+    "2026-03-16 至 2026-03-25 共10天：1160.85元 × 0.3%/天 = 34.8255元".
     """
     rate = (
         f"{decimal_text(step.rate * 100)}%/天"
@@ -272,6 +272,6 @@ def step_text(step: LateFeeStep) -> str:
     )
     amount = decimal_text(step.exact_fen / 100)
     return (
-        f"{step.start} 至 {step.end - DAY} 共{step.days}天:"
+        f"{step.start} 至 {step.end - DAY} 共{step.days}天："
         f"{yuan_text(step.base)}元 × {rate} × {step.days}天 = {amount}元"
     )

@@ -94,7 +94,7 @@ def _check_ids(bills: Sequence[OpenBill], choice: Collection[BillId] | None) -> 
     if unknown:
         raise Refusal(
             "bill_not_open",
-            message_zh=f"所选账单不存在或已结清:{'、'.join(unknown)}。",
+            message_zh=f"所选账单不存在或已结清：{'、'.join(unknown)}。",
             what_to_do="请刷新账单后重新选择。",
         )
 

@@ -109,7 +109,7 @@ def bills_preview(code: str, company: str | None, start: date, end: date, part_m
 @PERIOD[2]
 @refusing
 def bills_issue(code: str, company: str | None, start: date, end: date, part_month: bool) -> None:
-    """出账;可重复,只补缺少的 / issue bills; again adds only what is missing."""
+    """出账；可重复，只补缺少的 / issue bills; again adds only what is missing."""
     place = community_by_code(code, company=company)
     run_id = start_bill_run(
         community_id=place.id,
@@ -121,7 +121,7 @@ def bills_issue(code: str, company: str | None, start: date, end: date, part_mon
     )
     result = continue_bill_run(run_id)
     done(
-        f"账单 {result.bills} 张,合计 {yuan_text(result.total_fen)} 元,房屋 {result.houses} 套",
+        f"账单 {result.bills} 张，合计 {yuan_text(result.total_fen)} 元，房屋 {result.houses} 套",
         f"{result.bills} bills",
     )
 
@@ -129,7 +129,7 @@ def bills_issue(code: str, company: str | None, start: date, end: date, part_mon
 @code_group.command("show")
 @COMMUNITY
 @COMPANY
-@click.option("--house", required=True, help="房屋编号,如 1-1-101 / house code")
+@click.option("--house", required=True, help="房屋编号，如 1-1-101 / house code")
 @refusing
 def code_show(code: str, company: str | None, house: str) -> None:
     """显示房屋的缴费查询码 / show the pay codes of a house."""

@@ -34,7 +34,7 @@ def roster_template(path: str) -> None:
 @COMMUNITY
 @COMPANY
 @click.option("--accept-partial", is_flag=True, help="有拒收的行也导入其余行")
-@click.option("--basis", default="", help="收费标准的公示依据;没有则存为草稿")
+@click.option("--basis", default="", help="收费标准的公示依据；没有则存为草稿")
 @click.option("--developer", default="", help="未售房屋的开发商 / who is billed for unsold units")
 @click.option("--json", "json_wanted", is_flag=True, help="逐行结果 / every row as JSON")
 @refusing
@@ -84,7 +84,7 @@ def show(report: RosterReport) -> None:
             ),
         )  # fmt: skip
         if len(report.issues) > len(issues):
-            click.echo(f"… 另有 {len(report.issues) - len(issues)} 条,见 --json")
+            click.echo(f"… 另有 {len(report.issues) - len(issues)} 条，见 --json")
     if report.not_imported:
         click.echo("")
         table(
@@ -96,8 +96,8 @@ def show(report: RosterReport) -> None:
         done(f"{report.filename} 已导入 {report.community}", "imported")
     else:
         click.echo(
-            f"✗ 有 {report.counts['refused']} 行被拒收,整份文件没有导入。"
-            " → 请改正后重试,或加 --accept-partial 只导入其余行。\n"
+            f"✗ 有 {report.counts['refused']} 行被拒收，整份文件没有导入。"
+            " → 请改正后重试，或加 --accept-partial 只导入其余行。\n"
             "  refused rows: nothing was imported",
             err=True,
         )

@@ -17,7 +17,7 @@ from backend.jobs.run_due import run_due
 from backend.tasks import QUEUES
 from backend.usecases.set_clock import set_business_time
 
-clock_group = AppGroup("clock", help="业务时钟(仅开发环境)/ the business clock (development).")
+clock_group = AppGroup("clock", help="业务时钟（仅开发环境）/ the business clock (development).")
 audit_group = AppGroup("audit", help="审计链 / the audit chain.")
 
 
@@ -48,7 +48,7 @@ def clock_reset() -> None:
 
 
 @click.command("run-due")
-@click.option("--until", type=Instant(), default=None, help="业务时间走到此刻(开发环境)")
+@click.option("--until", type=Instant(), default=None, help="业务时间走到此刻（开发环境）")
 @with_appcontext
 @refusing
 def run_due_command(until: datetime | None) -> None:
@@ -81,12 +81,12 @@ def worker_command(name: str) -> None:
 def audit_verify() -> None:
     """重算审计链 / recompute the audit chain; exit 1 names the first bad row."""
     answer = audit.verify_chain()
-    tail = f"已封存 {answer['sealed']} 条,未封存 {answer['unsealed']} 条"
+    tail = f"已封存 {answer['sealed']} 条，未封存 {answer['unsealed']} 条"
     if answer["bad_seq"] is None:
         done(tail, "intact")
         return
     click.echo(
-        f"✗ 第 {answer['bad_seq']} 条不符:{answer['bad_reason']};此前{tail}\n"
+        f"✗ 第 {answer['bad_seq']} 条不符：{answer['bad_reason']}；此前{tail}\n"
         f"  bad row {answer['bad_seq']}: {answer['bad_reason']}",
         err=True,
     )

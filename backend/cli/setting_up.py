@@ -41,7 +41,7 @@ def company_add(code: str, name: str, hotline: str) -> None:
 @click.option("--code", required=True)
 @click.option("--name", required=True)
 @click.option("--hotline", default="")
-@click.option("--payee", default=None, help="收款单位,默认企业本身 / who receives the money")
+@click.option("--payee", default=None, help="收款单位，默认企业本身 / who receives the money")
 @refusing
 def community_add(company: str, code: str, name: str, hotline: str, payee: str | None) -> None:
     """新增小区 / add a community."""
@@ -62,7 +62,7 @@ def community_list() -> None:
 @COMPANY
 @refusing
 def merchant_add(path: str, company: str | None) -> None:
-    """保存商户密钥;同名即轮换 / store a merchant's keys; the same name rotates them."""
+    """保存商户密钥；同名即轮换 / store a merchant's keys; the same name rotates them."""
     file = _file(path, company)
     set_up.add_merchant(file=file, by=BY)
     done(f"商户 {file['name']} 已保存", "merchant stored")
@@ -96,7 +96,7 @@ def sms_add(path: str, company: str | None) -> None:
 @click.option("--name", required=True)
 @click.option("--role", type=click.Choice(ROLES), required=True)
 @click.option("--community", "code", default=None, help="楼栋所在小区 / where the buildings are")
-@click.option("--building", "buildings", multiple=True, help="楼栋,可重复;steward 的责任范围")
+@click.option("--building", "buildings", multiple=True, help="楼栋，可重复；steward 的责任范围")
 @click.password_option()
 @refusing
 def steward_add(company, login, name, role, code, buildings, password) -> None:

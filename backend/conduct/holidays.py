@@ -24,7 +24,7 @@ SPRING_FESTIVAL = {
 }  # fmt: skip
 
 # Statutory days off of years chinesecalendar does not know yet; without the State Council's
-# swaps of weekends, which are published later. (月,日) per 全国年节及纪念日放假办法 (2025).
+# swaps of weekends, which are published later. (月，日) per 全国年节及纪念日放假办法 (2025).
 _STATUTORY_DAYS: dict[int, frozenset[date]] = {
     2027: frozenset(
         [date(2027, 1, 1)]

@@ -62,10 +62,11 @@ class Policy:
             raise Refusal(
                 code,
                 message="policy beyond the ceiling",
-                message_zh="联系规则只能设得更严,不能放宽到上限之外:" + ";".join(fields.values()),
+                message_zh="联系规则只能设得更严，不能放宽到上限之外："
+                + "；".join(fields.values()),
                 http=422,
                 what_to_do="请改为上限以内的数值后重新提交。",
-                legal_basis="民法典1033条;治安管理处罚法50条",
+                legal_basis="民法典1033条；治安管理处罚法50条",
                 fields=dict(fields),
             )
 
@@ -77,7 +78,7 @@ def _beyond_ceiling(policy: Policy) -> Iterable[tuple[str, str]]:
         last_end = time(0)
         for start, end in windows:
             if not (earliest <= start < end <= latest) or start < last_end:
-                yield "hours", f"{kind} 的时段须在 08:00–22:00 之内,按先后排列且不重叠"
+                yield "hours", f"{kind} 的时段须在 08:00–22:00 之内，按先后排列且不重叠"
             last_end = end
         if not windows:
             yield "hours", f"{kind} 没有任何可用时段"

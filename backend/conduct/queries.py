@@ -94,9 +94,9 @@ def stop_contact(*, house_id: int, party_id: int, day: date) -> Refusal | None:
     return Refusal(
         "E-C17",
         message="the owner asked not to be contacted",
-        message_zh="业主已要求停止联系,不得拨打、上门或发送催缴信息。",
-        what_to_do="请等待业主主动联系;解除须主管办理并取得业主新的同意。",
-        legal_basis="民法典1033条;治安管理处罚法50条",
+        message_zh="业主已要求停止联系，不得拨打、上门或发送催缴信息。",
+        what_to_do="请等待业主主动联系；解除须主管办理并取得业主新的同意。",
+        legal_basis="民法典1033条；治安管理处罚法50条",
     )
 
 
@@ -167,16 +167,18 @@ def _history(parties: Collection[int], at: datetime) -> dict[int, list[PastConta
 
 def _money_says(row: Any) -> Permission | None:
     if row is None:
-        return Permission(False, "paid", "没有逾期未缴的账单,请勿催缴。")
+        return Permission(False, "paid", "没有逾期未缴的账单，请勿催缴。")
     if row.paying:
-        return Permission(False, "payment_in_progress", "业主可能正在缴费,请稍后刷新,先不要联系。")
+        return Permission(
+            False, "payment_in_progress", "业主可能正在缴费，请稍后刷新，先不要联系。"
+        )
     return None
 
 
 def _holds_say(holds: Sequence[Hold], row: Any) -> Permission | None:
     stops = [hold for hold in holds if hold.kind == "stop_contact"]
     if stops:
-        return Permission(False, "E-C17", "业主已要求停止联系,不得拨打、上门或发送催缴信息。")
+        return Permission(False, "E-C17", "业主已要求停止联系，不得拨打、上门或发送催缴信息。")
     whole = [hold for hold in holds if hold.bill_id is None]
     held = {hold.bill_id for hold in holds if hold.bill_id is not None}
     if not whole and not set(row.bills) <= held:
@@ -186,7 +188,7 @@ def _holds_say(holds: Sequence[Hold], row: Any) -> Permission | None:
     day = None if None in until else max(until)
     kind = decisive[0].kind
     span = f"至 {day} 前" if day else "解除前"
-    reason = f"本户处于“{HOLDS_ZH[kind]}”暂停期,{span}不联系。"
+    reason = f"本户处于“{HOLDS_ZH[kind]}”暂停期，{span}不联系。"
     opens = day and datetime(day.year, day.month, day.day, 9, tzinfo=SHANGHAI)
     return Permission(False, f"hold_{kind}", reason, opens)
 

@@ -100,8 +100,8 @@ class Denied:
             message="contact not allowed now",
             message_zh=self.reason_zh,
             http=409,
-            what_to_do="请在提示的时间之后再联系,或改做不需要联系业主的工作。",
-            legal_basis="民法典1032、1033条;个人信息保护法5、6条",
+            what_to_do="请在提示的时间之后再联系，或改做不需要联系业主的工作。",
+            legal_basis="民法典1032、1033条；个人信息保护法5、6条",
             fields={"next_allowed_at": self.next_allowed_at.isoformat()}
             if self.next_allowed_at
             else None,
@@ -243,7 +243,7 @@ def _per_day(ask: _Question, at: datetime) -> _Block | None:
     today = [c for c in ask.history if c.takes_the_day and ask.day_of(c.at) == ask.day_of(at)]
     if len(today) < limit:
         return None
-    return _Block("E-C16", f"已达联系上限(1天{limit}次)", ask.start_of(ask.day_of(at) + _DAY))
+    return _Block("E-C16", f"已达联系上限（1天{limit}次）", ask.start_of(ask.day_of(at) + _DAY))
 
 
 def _rolling(days: int, limit_of: Callable[[Policy], int]) -> Callable[..., _Block | None]:
@@ -255,7 +255,7 @@ def _rolling(days: int, limit_of: Callable[[Policy], int]) -> Callable[..., _Blo
         within = [c.at for c in ask.history if c.is_reminder and at - span < c.at]
         if len(within) < limit:
             return None
-        text = f"已达联系上限({days}天{limit}次)"
+        text = f"已达联系上限（{days}天{limit}次）"
         return _Block("E-C16", text, within[-limit] + span if limit else None)
 
     return rule
@@ -285,7 +285,7 @@ def _visits(ask: _Question, at: datetime) -> _Block | None:
     gap = timedelta(days=ask.policy.visit_gap_days)
     visits = [c.at for c in ask.history if c.kind == "visit" and c.contact_class != "reply"]
     if visits and at < visits[-1] + gap:
-        text = f"已达上门上限({ask.policy.visit_gap_days}天1次)"
+        text = f"已达上门上限（{ask.policy.visit_gap_days}天1次）"
         return _Block("E-C16", text, visits[-1] + gap)
     return None
 
@@ -303,8 +303,8 @@ _RULES: tuple[Callable[[_Question, datetime], _Block | None], ...] = (
 
 def _reason(block: _Block, free: datetime | None, policy: Policy) -> str:
     if free is None:
-        return f"{block.text},不再发送。"
+        return f"{block.text}，不再发送。"
     when = free.astimezone(policy.tz).strftime("%Y-%m-%d %H:%M")
     if block.code == "E-C15":
-        return f"{block.text},已顺延至{when}"
-    return f"{block.text},下次可联系时间{when}"
+        return f"{block.text}，已顺延至{when}"
+    return f"{block.text}，下次可联系时间{when}"

@@ -226,7 +226,7 @@ def plan_follow_up(contact: Contact, *, stage: str, now: datetime) -> date | Non
             "stage": stage,
             "contact": str(contact.id),
             "day": day,
-            "reason": f"上次{rules.RESULTS_ZH[contact.result]},换时段再联系",
+            "reason": f"上次{rules.RESULTS_ZH[contact.result]}，换时段再联系",
             "now": now,
             "today": date_of(now),
         },

@@ -102,6 +102,14 @@ def left_to_pay(window_key: str, promised_fen: Fen, open_bills: Sequence[Bill]) 
     return max(0, min(promised_fen - int(came_in), still_open))
 
 
+def is_open(window_key: str) -> bool:
+    """Tell whether the promise a reminder speaks of still waits; read under the house's lock."""
+    state = db.session.scalar(
+        text("SELECT state FROM promise WHERE id = :id"), {"id": _promise_id(window_key)}
+    )
+    return state in (None, "open")  # None: a reminder that names no promise
+
+
 def _promise_id(window_key: str) -> int | None:
     kind, _, number = window_key.partition(":")
     return int(number) if kind == "promise" and number.isdecimal() else None

@@ -56,7 +56,7 @@ def check_contact(*, kind: str, result: str, reason_code: str, promised: bool) -
         raise Refusal(
             "contact_invalid",
             message="the record of the contact is incomplete",
-            message_zh="沟通记录不完整:" + ";".join(str(text) for text in fields.values()) + "。",
+            message_zh="沟通记录不完整：" + "；".join(str(text) for text in fields.values()) + "。",
             http=422,
             fields=fields,
         )
@@ -68,7 +68,7 @@ def check_time(*, at: datetime, now: datetime) -> None:
         raise Refusal(
             "contact_time",
             message="time of the contact out of range",
-            message_zh="沟通时间须在最近 7 天之内,且不能晚于现在。",
+            message_zh="沟通时间须在最近 7 天之内，且不能晚于现在。",
             http=422,
             fields={"at": "须在最近 7 天之内"},
         )
@@ -83,7 +83,7 @@ def check_two_people(*, first: int, second: int | None) -> None:
             message_zh="上门须两名不同的工作人员同行。",
             http=422,
             what_to_do="请选择同行人员。",
-            legal_basis="民法典1033条;上门须两人同行,未经同意不得入户",
+            legal_basis="民法典1033条；上门须两人同行，未经同意不得入户",
             fields={"second_steward_id": "须为另一名在岗人员"},
         )
 
@@ -100,12 +100,12 @@ def check_promise(
         raise Refusal(
             "nothing_to_pay",
             message="nothing is open",
-            message_zh="该户没有未缴账单,无需承诺。",
+            message_zh="该户没有未缴账单，无需承诺。",
             what_to_do="请刷新后核对。",
         )
     fields: dict[str, object] = {}
     if not 0 < amount_fen <= payable_fen:
-        fields["amount_fen"] = f"金额须大于 0,且不超过应缴合计 {yuan_text(payable_fen)} 元"
+        fields["amount_fen"] = f"金额须大于 0，且不超过应缴合计 {yuan_text(payable_fen)} 元"
     if not today <= day <= today + timedelta(days=PROMISE_MAX_DAYS):
         fields["day"] = f"日期须在今天至 {PROMISE_MAX_DAYS} 天之内"
     if pay_by not in PAY_BY_ZH:
@@ -114,7 +114,7 @@ def check_promise(
         raise Refusal(
             "promise_invalid",
             message="promise out of range",
-            message_zh="承诺无法登记:" + ";".join(str(text) for text in fields.values()) + "。",
+            message_zh="承诺无法登记：" + "；".join(str(text) for text in fields.values()) + "。",
             http=422,
             fields=fields,
         )
@@ -144,7 +144,7 @@ def check_waiver(*, role: str, principal_fen: Fen, late_fee_fen: Fen) -> None:
         raise Refusal(
             "waiver_invalid",
             message="nothing to waive",
-            message_zh="减免金额不能为负,且合计须大于 0。",
+            message_zh="减免金额不能为负，且合计须大于 0。",
             http=422,
         )
     limit = WAIVER_LIMITS[role]
@@ -159,9 +159,11 @@ def check_waiver(*, role: str, principal_fen: Fen, late_fee_fen: Fen) -> None:
         raise Refusal(
             "waiver_limit",
             message="beyond the role's waiver limit",
-            message_zh="超过岗位减免权限:" + ";".join(str(text) for text in fields.values()) + "。",
+            message_zh="超过岗位减免权限："
+            + "；".join(str(text) for text in fields.values())
+            + "。",
             http=403,
             what_to_do="请由更高权限的岗位办理。",
-            legal_basis="公司减免办法(同等情形同等处理)",
+            legal_basis="公司减免办法（同等情形同等处理）",
             fields=fields,
         )

@@ -39,7 +39,7 @@ def community_by_code(code: str, *, company: str | None = None) -> Community:
             "community_unknown",
             message_zh=f"没有小区代码 {code}。",
             http=422,
-            what_to_do="运行 flask community list 查看,或 flask community add 新增。",
+            what_to_do="运行 flask community list 查看，或 flask community add 新增。",
         )
     if len(found) > 1:
         raise Refusal(

@@ -30,7 +30,7 @@ def read_csv(data: bytes) -> Grid:
         rows.extend(list(record) for record in reader)
     except csv.Error as error:
         raise _refusal(
-            f"第 {len(rows) + 1} 行(文件第 {reader.line_num} 行)的引号没有配对,或文件被截断",
+            f"第 {len(rows) + 1} 行（文件第 {reader.line_num} 行）的引号没有配对，或文件被截断",
             row=len(rows) + 1,
         ) from error
     return Grid(SHEET_NAME, rows, csv=True, cut_at_end=not text.endswith(("\n", "\r")))
@@ -43,7 +43,7 @@ def looks_like_text(data: bytes) -> bool:
 
 def _decode(data: bytes) -> str:
     if not looks_like_text(data):
-        raise not_a_workbook("文件含有二进制内容,不是 CSV 文本")
+        raise not_a_workbook("文件含有二进制内容，不是 CSV 文本")
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encodings = ["utf-16"]
     elif data.startswith(codecs.BOM_UTF8):
@@ -69,7 +69,7 @@ def _encoding_refusal(data: bytes, error: UnicodeDecodeError, *, detail: str = "
     column = before.rsplit(b"\n", 1)[-1].count(b",") + 1
     name = {"gb18030": "GBK"}.get(error.encoding, error.encoding.upper())
     return _refusal(
-        f"文字编码无法识别:按 {name} 读到第 {row} 行第 {column} 列时遇到无效字节{detail}",
+        f"文字编码无法识别：按 {name} 读到第 {row} 行第 {column} 列时遇到无效字节{detail}",
         row=row,
         column=column,
     )
@@ -82,7 +82,7 @@ def _refusal(detail: str, *, row: int, column: int | None = None) -> Refusal:
     return Refusal(
         "roster_csv_unreadable",
         message=f"the CSV cannot be read at row {row}",
-        message_zh=f"无法导入:{detail}。",
+        message_zh=f"无法导入：{detail}。",
         http=422,
         what_to_do="请用 Excel 打开后另存为“CSV UTF-8(逗号分隔)”或 .xlsx 再上传。",
         fields=fields,

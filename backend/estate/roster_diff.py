@@ -211,7 +211,7 @@ def _owners(
     for span in gone:
         end = day if span.start is None or span.start < day else today
         if span.start is not None and span.start >= end:
-            results.issue(house, "warning", "业主编号", "原业主自今天或以后才登记,未结束其权属")
+            results.issue(house, "warning", "业主编号", "原业主自今天或以后才登记，未结束其权属")
             continue
         changes.end_ownerships.append((span.id, end))
         results.note(house, UPDATED)
@@ -244,7 +244,7 @@ def _liable(
     current = next(iter(_open(spans)), None)
     if wanted is None:
         if current is None:
-            results.issue(house, "warning", "业主编号", "没有缴费责任人,指定之前无法出账")
+            results.issue(house, "warning", "业主编号", "没有缴费责任人，指定之前无法出账")
         return
     if current is not None and current.party == wanted.party_key:
         results.note(house, UNCHANGED)
@@ -254,7 +254,7 @@ def _liable(
         latest = max(span.start for span in spans if span.start is not None)
         results.issue(
             house, "refused", "权属起始日",
-            f"自 {latest} 起已登记其他缴费责任人,请填写更晚的起始日",
+            f"自 {latest} 起已登记其他缴费责任人，请填写更晚的起始日",
         )  # fmt: skip
         return
     if current is not None:

@@ -57,7 +57,7 @@ class Draft:
         """Tell whether the code is free; otherwise refuse the row and name the earlier one."""
         if code not in known:
             return True
-        row.refuse(column, f"与第 {known[code].row} 行重复({code})")
+        row.refuse(column, f"与第 {known[code].row} 行重复（{code}）")
         return False
 
     def has_party(self, row: Row, column: str, key: str) -> bool:
@@ -96,7 +96,7 @@ class Draft:
         """Pair fee codes with their first days: none, one for all, or one each."""
         listed = list(codes)
         if len(days) not in (0, 1, len(listed)):
-            row.refuse(column, f"有 {len(listed)} 个收费项目,却有 {len(days)} 个开始日期")
+            row.refuse(column, f"有 {len(listed)} 个收费项目，却有 {len(days)} 个开始日期")
             return []
         starts = days * len(listed) if len(days) == 1 else days or [None] * len(listed)
         return [

@@ -179,7 +179,7 @@ def _read_house(row: Row, draft: Draft, *, check_building: bool) -> None:
     if row.refused:
         return
     if not owner:
-        row.warn("业主编号", "没有业主:按未售登记,指定开发商之前不能出账")
+        row.warn("业主编号", "没有业主：按未售登记，指定开发商之前不能出账")
     liabilities = (
         [LiabilityRow(house.code, owner, "owner", True, None, row.sheet, row.number)]
         if owner
@@ -211,7 +211,7 @@ def _assignments(row: Row, draft: Draft, house: HouseRow) -> list[FeeAssignmentR
         return []
     days = row.dates("费用开始时间")
     if len(days) == 1 < len(house.fee_codes):
-        row.refuse("费用开始时间", "有多个费用,却只有一个开始时间(应以 # 分隔,一一对应)")
+        row.refuse("费用开始时间", "有多个费用，却只有一个开始时间(应以 # 分隔，一一对应)")
     return draft.assign(row, house.code, house.fee_codes, days, "费用开始时间")
 
 

@@ -67,7 +67,7 @@ def _read_row(row: Row, draft: Draft) -> bool:
         draft.buildings.setdefault((house.building, house.unit), building)
         draft.add_house(house, liabilities=[], assignments=[])
     if party is None:
-        row.warn("业主名称", "没有业主:按未售登记,指定开发商之前不能出账")
+        row.warn("业主名称", "没有业主：按未售登记，指定开发商之前不能出账")
     else:
         _link(row, draft, house, party, role)
     return False

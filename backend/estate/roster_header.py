@@ -60,7 +60,7 @@ def _refuse_unclear_header(grid: Grid, index: int, found: list[tuple[str, int]])
         if name in first:
             raise header_refusal(
                 grid.name, index, name,
-                f"“{name}”列出现两次({column_letters(first[name])} 列和 {column_letters(at)} 列)",
+                f"“{name}”列出现两次（{column_letters(first[name])} 列和 {column_letters(at)} 列）",
             )  # fmt: skip
         first[name] = at
     last = max(first.values())
@@ -72,7 +72,7 @@ def _refuse_unclear_header(grid: Grid, index: int, found: list[tuple[str, int]])
 
 def _missing_columns(grid: Grid, index: int, missing: list[str]) -> Refusal:
     merges = [m for m in grid.merges if m[0] < _HEADER_SEARCH]
-    detail = f"缺少列:{'、'.join(missing)}"
+    detail = f"缺少列：{'、'.join(missing)}"
     if merges:
         detail += f"(有合并单元格 {range_text(*merges[0])})"
     return header_refusal(grid.name, index, "、".join(missing), detail)
@@ -83,9 +83,9 @@ def header_refusal(sheet: str, index: int, column: str, detail: str) -> Refusal:
     return Refusal(
         "roster_header",
         message=f"the header row of sheet {sheet!r} cannot be used",
-        message_zh=f"无法导入:工作表“{sheet}”第 {index + 1} 行表头{detail}。",
+        message_zh=f"无法导入：工作表“{sheet}”第 {index + 1} 行表头{detail}。",
         http=422,
-        what_to_do="表头应为一行、不合并、列名不重复;可下载导入模板对照修改。",
+        what_to_do="表头应为一行、不合并、列名不重复；可下载导入模板对照修改。",
         fields={"sheet": sheet, "row": index + 1, "column": column},
     )
 

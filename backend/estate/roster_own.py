@@ -43,7 +43,7 @@ def read_own(grids: Mapping[str, Grid], *, report: Report) -> None:
     table = Table(grids[layout.HOUSES], layout.HOUSE_COLUMNS + flat, report=report)
     needed = "姓名" if flat else "业主编号"
     if not table.has(needed):
-        raise header_refusal(table.grid.name, table.header_row, needed, f"缺少列:{needed}")
+        raise header_refusal(table.grid.name, table.header_row, needed, f"缺少列：{needed}")
     for row in table.rows():
         _read_house(row, draft, flat=bool(flat))
     table.report_left_out({})
@@ -111,7 +111,7 @@ def _read_house(row: Row, draft: Draft, *, flat: bool) -> None:
         for key in keys:
             draft.has_party(row, column, key)
     if not owners and not row.refused:
-        row.refuse("姓名" if flat else "业主编号", "不能为空;未售房屋请填开发商")
+        row.refuse("姓名" if flat else "业主编号", "不能为空；未售房屋请填开发商")
     if house is None or row.refused:
         return
     liabilities = _liabilities(row, draft, house, owners, tenants)
@@ -144,7 +144,7 @@ def _check_community(row: Row, draft: Draft) -> None:
     name = rules.plain(row.text("小区"))
     result = draft.report.result
     if name and result.community not in (None, name):
-        row.refuse("小区", f"一个文件只能有一个小区(前面为“{result.community}”)")
+        row.refuse("小区", f"一个文件只能有一个小区（前面为“{result.community}”）")
     elif name:
         result.community = name
 
@@ -173,10 +173,10 @@ def _liabilities(
     """Return owner, co-owners and tenants; exactly one of them is billed (S5, C12)."""
     tenant_pays = row.choice("缴费责任人", {"业主": False, "租户": True}, default=False)
     if tenant_pays and not tenants:
-        row.refuse("缴费责任人", "选择了租户,但没有填写租户编号")
+        row.refuse("缴费责任人", "选择了租户，但没有填写租户编号")
     by_developer = house.occupancy in ("unsold", "undelivered")
     if by_developer and draft.parties[owners[0]].kind != "developer":
-        row.refuse("业主编号", "未售或未交付房屋的物业费由开发商承担,此处须填类型为“开发商”的编号")
+        row.refuse("业主编号", "未售或未交付房屋的物业费由开发商承担，此处须填类型为“开发商”的编号")
     owned_from: date | None = row.date("权属起始日") or house.handed_over
     if by_developer:
         owned_from = row.date("权属起始日")

@@ -23,11 +23,11 @@ from backend.estate.roster_sheets import Grid, Workbook, not_a_workbook, refuse_
 from backend.estate.roster_table import Report
 
 _OTHER_HC_TEMPLATES = {
-    "房屋缴费历史": "这是 HC 的“缴费历史”导入模板,不是房屋名册",
-    "水电表": "这是 HC 的“水电表”导入模板,不是房屋名册",
+    "房屋缴费历史": "这是 HC 的“缴费历史”导入模板，不是房屋名册",
+    "水电表": "这是 HC 的“水电表”导入模板，不是房屋名册",
 }
 _NO_DATA = frozenset({"填写说明", "说明"})
-_HINT = "请使用本系统的导入模板(工作表“房屋”“人员”),或 HC小区管理系统的导入工作簿。"
+_HINT = "请使用本系统的导入模板（工作表“房屋”“人员”），或 HC小区管理系统的导入工作簿。"
 
 Reader = Callable[..., None]
 
@@ -81,7 +81,7 @@ def _layout_of(
     kind, reader, grids = _workbook_layout(book, sheets)
     read = {grid.name for grid in grids.values()}
     ignored = [
-        NotImported(name, "", book.height(name), "不是名册的工作表,未读取")
+        NotImported(name, "", book.height(name), "不是名册的工作表，未读取")
         for name in book.names
         if name not in read and rules.plain(name) not in _NO_DATA
     ]
@@ -101,10 +101,10 @@ def _workbook_layout(
         return "own", read_own, {name: book.grid(sheets[name]) for name in names}
     for name, reason in _OTHER_HC_TEMPLATES.items():
         if name in sheets:
-            raise _unknown_layout(f"{reason},未导入")
+            raise _unknown_layout(f"{reason}，未导入")
     if len(sheets) == 1:
         return _one_sheet(book.grid(*sheets.values()))
-    raise _unknown_layout(f"没有找到工作表“房屋”(文件中有:{'、'.join(sheets) or '无'})")
+    raise _unknown_layout(f"没有找到工作表“房屋”(文件中有：{'、'.join(sheets) or '无'})")
 
 
 def _is_text_table(data: bytes, filename: str) -> bool:
@@ -113,7 +113,7 @@ def _is_text_table(data: bytes, filename: str) -> bool:
     if data.startswith((b"PK", b"\xd0\xcf\x11\xe0")):
         return False
     if looks_like_text(data) and b"," in data[:4096] and not data[:256].lstrip()[:1] == b"<":
-        raise not_a_workbook("内容是文本表格而不是工作簿,请把扩展名改为 .csv")
+        raise not_a_workbook("内容是文本表格而不是工作簿，请把扩展名改为 .csv")
     return False
 
 
@@ -132,7 +132,7 @@ def _one_sheet(grid: Grid) -> tuple[RosterKind, Reader, Mapping[str, Grid]]:
         for text in (column.name, *column.aliases)
     }
     if len(headers & spellings) < 2:
-        raise _unknown_layout(f"工作表“{grid.name}”前 10 行没有房屋名册的表头(楼栋、房号、面积…)")
+        raise _unknown_layout(f"工作表“{grid.name}”前 10 行没有房屋名册的表头（楼栋、房号、面积…）")
     return "own", read_own, {roster_own_layout.HOUSES: grid}
 
 
@@ -147,5 +147,5 @@ def _unknown_layout(detail: str) -> Refusal:
 
 def _refusal(code: str, detail: str, message: str) -> Refusal:
     return Refusal(
-        code, message=message, message_zh=f"无法导入:{detail}。", http=422, what_to_do=_HINT
+        code, message=message, message_zh=f"无法导入：{detail}。", http=422, what_to_do=_HINT
     )

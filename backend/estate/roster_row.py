@@ -78,12 +78,12 @@ class Row:
     def _usable(self, name: str, at: int, value: object) -> bool:
         place = (self.index, at)
         if place in self.table.grid.errors:
-            self.refuse(name, "单元格是错误值(如 #N/A、#REF!)")
+            self.refuse(name, "单元格是错误值（如 #N/A、#REF!）")
         elif place in self.table.grid.formulas:
             if not self.table.columns[name].number and value not in ("", None):
                 self.table.warn_formula_once(self, name)
                 return True
-            self.refuse(name, "单元格是公式,请用“选择性粘贴→数值”改成固定值")
+            self.refuse(name, "单元格是公式，请用“选择性粘贴→数值”改成固定值")
         else:
             return True
         return False
@@ -104,10 +104,10 @@ class Row:
         if value is _UNUSABLE:
             return ""
         if isinstance(value, date):
-            self.refuse(name, "被 Excel 变成了日期,请把单元格设为文本格式后重填")
+            self.refuse(name, "被 Excel 变成了日期，请把单元格设为文本格式后重填")
             return ""
         if isinstance(value, float) and (value != int(value) or abs(value) >= 1e15):
-            self.refuse(name, "是小数或过长的数字,请设为文本格式后重填(数字格式会丢失末位)")
+            self.refuse(name, "是小数或过长的数字，请设为文本格式后重填（数字格式会丢失末位）")
             return ""
         text = value.strip() if isinstance(value, str) else cell_text(value)
         if required and not text:
@@ -168,7 +168,7 @@ class Row:
         """Return an ID number; one with a wrong check digit stays, with a warning."""
         found = self.parse(name, rules.normalise_id)
         if found and not rules.id_checksum_ok(found):
-            self.warn(name, "身份证号校验位不符,请核对")
+            self.warn(name, "身份证号校验位不符，请核对")
         return found
 
     def decimal(self, name: str, *, places: int = 4, required: bool = False) -> Decimal | None:
@@ -198,7 +198,7 @@ class Row:
         """Return an amount or a rate in 元: 0 or more, at most 4 decimals; blank is None."""
         number = self.decimal(name)
         if number is not None and not 0 <= number <= 10_000_000:
-            self.refuse(name, "金额不能为负,且不超过 1000 万元")
+            self.refuse(name, "金额不能为负，且不超过 1000 万元")
             return None
         return number
 
@@ -215,6 +215,6 @@ class Row:
         if not text:
             return default
         if text not in options:
-            self.refuse(name, "只能填写:" + "、".join(options))
+            self.refuse(name, "只能填写：" + "、".join(options))
             return default
         return options[text]

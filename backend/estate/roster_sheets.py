@@ -25,7 +25,7 @@ MAX_BYTES = 30 * 1024 * 1024
 MAX_UNPACKED = 400 * 1024 * 1024
 MAX_CELLS = 20_000_000
 
-_SAVE_AS = "请在 Excel 或 WPS 中“另存为”.xlsx 工作簿(或 UTF-8 编码的 CSV)后重新上传。"
+_SAVE_AS = "请在 Excel 或 WPS 中“另存为”.xlsx 工作簿（或 UTF-8 编码的 CSV）后重新上传。"
 _CELL = re.compile(rb"<(?:\w+:)?c\b([^>]*?)(/?)>(\s*<(?:\w+:)?f[\s/>])?")
 _REF = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"')
 # None of these found: no formula, no error cell, fewer than MAX_CELLS cells whatever they hold.
@@ -58,7 +58,7 @@ class Workbook:
     def __init__(self, data: bytes) -> None:
         self._zip = _open_zip(data)
         self._parts = _sheet_parts(self._zip)
-        with _damage_refused("文件内容不是 .xlsx 工作簿,或已损坏"):
+        with _damage_refused("文件内容不是 .xlsx 工作簿，或已损坏"):
             self._book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
 
     @cached_property
@@ -84,12 +84,12 @@ class Workbook:
         return Grid(name, rows, frozenset(formulas), frozenset(errors), merges)
 
 
-def not_a_workbook(detail: str = "文件内容不是 .xlsx 工作簿,或已损坏") -> Refusal:
+def not_a_workbook(detail: str = "文件内容不是 .xlsx 工作簿，或已损坏") -> Refusal:
     """Return the refusal of a file that cannot be opened as a workbook."""
     return Refusal(
         "roster_not_a_workbook",
         message="the file is not a readable .xlsx workbook",
-        message_zh=f"无法导入:{detail}。",
+        message_zh=f"无法导入：{detail}。",
         http=422,
         what_to_do=_SAVE_AS,
     )
@@ -115,22 +115,23 @@ def refuse_too_large(size: int) -> None:
         raise Refusal(
             "roster_too_large",
             message=f"the file has {size} bytes, the limit is {MAX_BYTES}",
-            message_zh=f"文件 {size / 1048576:.1f} MB,超过上限 {MAX_BYTES // 1048576} MB,未读取。",
+            message_zh=f"文件 {size / 1048576:.1f} MB，超过上限 {MAX_BYTES // 1048576} MB，"
+            "未读取。",
             http=413,
-            what_to_do="请删除图片和多余的工作表,或按楼栋拆分成多个文件后分别导入。",
+            what_to_do="请删除图片和多余的工作表，或按楼栋拆分成多个文件后分别导入。",
         )
 
 
 def _open_zip(data: bytes) -> zipfile.ZipFile:
     if data[:4] == b"\xd0\xcf\x11\xe0":
-        raise not_a_workbook("这是旧版 .xls 文件,或设置了打开密码的工作簿")
+        raise not_a_workbook("这是旧版 .xls 文件，或设置了打开密码的工作簿")
     if data[:256].lstrip()[:1] == b"<":
-        raise not_a_workbook("这是网页(HTML/XML)内容,只是扩展名像工作簿")
-    with _damage_refused("文件内容不是 .xlsx 工作簿,或已损坏"):
+        raise not_a_workbook("这是网页（HTML/XML）内容，只是扩展名像工作簿")
+    with _damage_refused("文件内容不是 .xlsx 工作簿，或已损坏"):
         archive = zipfile.ZipFile(io.BytesIO(data))
         unpacked = sum(info.file_size for info in archive.infolist())
     if unpacked > MAX_UNPACKED:
-        raise not_a_workbook(f"解压后有 {unpacked // 1048576} MB,超过上限")
+        raise not_a_workbook(f"解压后有 {unpacked // 1048576} MB，超过上限")
     return archive
 
 
@@ -181,7 +182,9 @@ def _scan(xml: bytes, *, sheet: str) -> tuple[set[tuple[int, int]], set[tuple[in
             errors.add((row - 1, _column_number(ref[1])))
     width = max((_column_number(letters) + 1 for letters in columns), default=0)
     if width * last_row > MAX_CELLS:
-        raise not_a_workbook(f"工作表“{sheet}”的内容散布到第 {last_row} 行、第 {width} 列,范围过大")
+        raise not_a_workbook(
+            f"工作表“{sheet}”的内容散布到第 {last_row} 行、第 {width} 列，范围过大"
+        )
     return formulas, errors
 
 

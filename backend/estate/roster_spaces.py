@@ -53,11 +53,11 @@ def settle_spaces(
                 for code in space.fee_codes
             ]
         else:
-            results.issue(space, "warning", "业主编号", "按面积计费的车位没有缴费责任人,未保存")
+            results.issue(space, "warning", "业主编号", "按面积计费的车位没有缴费责任人，未保存")
             results.note(space, LEFT_OUT)
     left_out = list(file.not_imported)
     if idle:
-        reason = "没有使用人或收费项目的车位不产生账单,未保存"
+        reason = "没有使用人或收费项目的车位不产生账单，未保存"
         left_out.append(NotImported(file.parking[0].sheet, "", idle, reason))
     changed = replace(
         file, houses=houses, liabilities=links, fee_assignments=fees, not_imported=left_out

@@ -80,7 +80,7 @@ def synthetic_roster(
     made.make(households)
     sheets = {name: [HEADERS[name], *made.rows[name]] for name in HEADERS}
     sheets["合成数据"] = [
-        ("本工作簿由程序生成,不含真实个人信息",),
+        ("本工作簿由程序生成，不含真实个人信息",),
         ("seed", seed), ("households", households), ("tiers", str(TIERS)),
         ("cycles", str(made.cycles)), ("occupancy", str(OCCUPANCY)),
         ("shops", SHOP_SHARE), ("joint", JOINT_SHARE), ("phones", PHONE_SHARE),

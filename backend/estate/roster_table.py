@@ -15,7 +15,7 @@ from backend.estate.roster_model import NotImported, Progress, RosterFile
 from backend.estate.roster_row import Row
 from backend.estate.roster_sheets import Grid
 
-_NOTE_STARTS = ("说明", "填写说明", "注:", "备注:")
+_NOTE_STARTS = ("说明", "填写说明", "注:", "备注:", "注：", "备注：")
 _PROGRESS_STEP = 500
 
 
@@ -76,7 +76,7 @@ class Table:
                 continue
             self.report.result.rows_read += 1
             if index in self._merged:
-                row.refuse("", f"有合并单元格 {self._merged[index]},请取消合并后逐行填写")
+                row.refuse("", f"有合并单元格 {self._merged[index]}，请取消合并后逐行填写")
             if self.grid.csv:
                 self._check_width(row, index)
             yield row
@@ -100,7 +100,7 @@ class Table:
         """Warn at the first formula of a column: its stored value was taken."""
         if name not in self._formula_warned:
             self._formula_warned.add(name)
-            row.warn(name, "此列含公式,已采用文件中保存的计算结果(同列其余公式不再逐行提示)")
+            row.warn(name, "此列含公式，已采用文件中保存的计算结果（同列其余公式不再逐行提示）")
 
     def _is_note(self, values: list[object]) -> bool:
         first = next((value for value in values if value not in ("", None)), "")
@@ -119,9 +119,9 @@ class Table:
         width = len(self.grid.rows[self.header_row])
         cells = self.grid.rows[index]
         if len(cells) > width:
-            row.refuse("", f"有 {len(cells)} 列,多于表头的 {width} 列(文字中的逗号须加引号)")
+            row.refuse("", f"有 {len(cells)} 列，多于表头的 {width} 列（文字中的逗号须加引号）")
         if index == len(self.grid.rows) - 1 and self.grid.cut_at_end:
             if len(cells) < width:
-                row.refuse("", "最后一行不完整,文件可能被截断")
+                row.refuse("", "最后一行不完整，文件可能被截断")
             else:
-                row.warn("", "文件末尾没有换行,请核对最后一行是否完整")
+                row.warn("", "文件末尾没有换行，请核对最后一行是否完整")

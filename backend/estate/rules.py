@@ -82,7 +82,7 @@ def _phone_reason(digits: str) -> str:
     if len(digits) in (9, 10) and not digits.startswith("1"):
         return "固定电话缺少区号开头的 0(单元格请设为文本格式)"
     if len(digits) != 11:
-        return f"电话应为 11 位手机号或带区号的固定电话,现为 {len(digits)} 位"
+        return f"电话应为 11 位手机号或带区号的固定电话，现为 {len(digits)} 位"
     return "不是有效的手机号或固定电话"
 
 
@@ -106,7 +106,7 @@ def normalise_id(text: str) -> str | None:
         return None
     if _PERSON_ID.fullmatch(bare) or _ORGANISATION_ID.fullmatch(bare):
         return bare
-    raise ValueError("证件号应为 15 或 18 位身份证号,或统一社会信用代码")
+    raise ValueError("证件号应为 15 或 18 位身份证号，或统一社会信用代码")
 
 
 def id_checksum_ok(id_no: str) -> bool:
@@ -131,7 +131,7 @@ def normalise_part(text: str, *, part: str) -> str:
     bare = _SUFFIX[part].sub("", bare) or bare
     bare = _without_zeros(_NUMERALS.get(bare, bare) if part != "room" else bare)
     if not (_ROOM if part == "room" else _PART).fullmatch(bare):
-        raise ValueError("只能由数字、字母和汉字组成,且不能为空或过长")
+        raise ValueError("只能由数字、字母和汉字组成，且不能为空或过长")
     return bare
 
 
@@ -151,7 +151,7 @@ def normalise_house_code(text: str) -> str:
     if len(parts) == 2:
         parts.insert(1, "0")
     if len(parts) != 3:
-        raise ValueError("房屋编号应写成 楼栋-单元-房号,例如 1-1-101")
+        raise ValueError("房屋编号应写成 楼栋-单元-房号，例如 1-1-101")
     building, unit, room = (
         normalise_part(value, part=part)
         for value, part in zip(parts, ("building", "unit", "room"), strict=True)
@@ -172,7 +172,7 @@ def parse_decimal(text: str, *, places: int) -> Decimal:
         raise ValueError("不是数字")
     number = Decimal(match.group(1))
     if number.normalize().as_tuple().exponent < -places:
-        raise ValueError(f"小数超过 {places} 位,请先四舍五入(系统不会自行截断)")
+        raise ValueError(f"小数超过 {places} 位，请先四舍五入（系统不会自行截断）")
     return number
 
 

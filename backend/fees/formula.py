@@ -93,7 +93,7 @@ def formula_text(
     text = " × ".join([price, *factors]) + f" = {decimal_text(fen / 100)} → {yuan_text(rounded)}元"
     if charged_fen is None or charged_fen == rounded:
         return text
-    return f"{text}(整行拆分后尾差归最后一段,本段 {yuan_text(charged_fen)}元)"
+    return f"{text}（整行拆分后尾差归最后一段，本段 {yuan_text(charged_fen)}元）"
 
 
 def _price_text(

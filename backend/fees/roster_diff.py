@@ -93,10 +93,10 @@ def compare_standards(
     """Decide for every price: known, to be published with `basis`, or kept as a draft (C43)."""
     for row in rows:
         if row.recurrence == "once":
-            results.issue(row, "refused", "", "一次性收费不是周期收费标准,未导入")
+            results.issue(row, "refused", "", "一次性收费不是周期收费标准，未导入")
             continue
         if row.timing == "postpaid":
-            results.issue(row, "warning", "付费方式", "后付:到期日仍按账期首月计算")
+            results.issue(row, "warning", "付费方式", "后付：到期日仍按账期首月计算")
         start = row.valid_from or today.replace(day=1)
         versions = stored.get(row.code, ())
         if _known(row, start, [v for v in versions if v.published]):
@@ -133,7 +133,7 @@ def _publish(
     later = [v.start for v in published if v.start and v.start >= start]
     if later:
         results.issue(
-            row, "refused", "生效日期", f"已公示自 {max(later)} 起执行的版本,请填写更晚的生效日期"
+            row, "refused", "生效日期", f"已公示自 {max(later)} 起执行的版本，请填写更晚的生效日期"
         )
         return
     changes.publish.append((row, start))
@@ -148,7 +148,7 @@ def _draft(
     results: Results,
 ) -> None:
     draft = next((v for v in versions if not v.published), None)
-    results.issue(row, "warning", "", "没有公示依据(--basis),保存为草稿,公示前不能出账")
+    results.issue(row, "warning", "", "没有公示依据(--basis),保存为草稿，公示前不能出账")
     if draft is None:
         changes.drafts.append((row, start))
         results.note(row, CREATED)

@@ -109,9 +109,9 @@ def count_try(*, house_ids: Collection[int], day: date) -> None:
             raise Refusal(
                 "binding_tries_used",
                 message="five tries a day for a house",
-                message_zh=f"该房屋今天的核对次数已用完(每天 {TRIES_A_DAY} 次)。",
+                message_zh=f"该房屋今天的核对次数已用完（每天 {TRIES_A_DAY} 次）。",
                 http=429,
-                what_to_do="请明天再试,或用手机号一键绑定,或联系物业服务中心。",
+                what_to_do="请明天再试，或用手机号一键绑定，或联系物业服务中心。",
             ) from error
 
 

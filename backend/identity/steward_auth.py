@@ -30,7 +30,7 @@ def hash_password(password: str) -> str:
         raise Refusal(
             "password_too_weak",
             message="password too short or too simple",
-            message_zh=f"密码须为 {MIN_PASSWORD}–{MAX_PASSWORD} 位,且不能只有几个重复字符。",
+            message_zh=f"密码须为 {MIN_PASSWORD}–{MAX_PASSWORD} 位，且不能只有几个重复字符。",
             http=422,
             fields={"password": "过短或过于简单"},
         )
@@ -89,7 +89,7 @@ def login_failed() -> Refusal:
         message="wrong login or password",
         message_zh="登录名或密码不正确。",
         http=401,
-        what_to_do="请核对后重试;连续 5 次错误将锁定 15 分钟。",
+        what_to_do="请核对后重试；连续 5 次错误将锁定 15 分钟。",
     )
 
 
@@ -98,7 +98,7 @@ def login_locked() -> Refusal:
     return Refusal(
         "login_locked",
         message="too many wrong passwords",
-        message_zh="密码连续错误次数过多,该登录名已锁定 15 分钟。",
+        message_zh="密码连续错误次数过多，该登录名已锁定 15 分钟。",
         http=429,
-        what_to_do="请 15 分钟后再试,或请管理员重置密码。",
+        what_to_do="请 15 分钟后再试，或请管理员重置密码。",
     )

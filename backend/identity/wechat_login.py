@@ -95,7 +95,7 @@ def phone_number(
     if str(info.get("countryCode", "86")) != "86" or not info.get("purePhoneNumber"):
         raise Refusal(
             "wechat_phone_foreign",
-            message_zh="该微信绑定的不是中国大陆手机号,无法与业主资料核对。",
+            message_zh="该微信绑定的不是中国大陆手机号，无法与业主资料核对。",
             http=422,
             what_to_do="请改用短信验证码或房号绑定。",
         )
@@ -130,5 +130,5 @@ def _unavailable() -> Refusal:
         message="WeChat login is not available",
         message_zh="微信登录暂时不可用。",
         http=503,
-        what_to_do="请稍后重试;急需缴费可用网页快捷缴费。",
+        what_to_do="请稍后重试；急需缴费可用网页快捷缴费。",
     )

@@ -67,7 +67,7 @@ def merchant_for(*, payee_id: int, channel: str) -> Merchant:
         raise Refusal(
             "E-C55",
             message="no merchant account of this payee for the channel",
-            message_zh="收款单位尚未开通该支付方式,已拒绝发起支付。",
-            what_to_do="请换一种支付方式,或联系物业服务中心。",
+            message_zh="收款单位尚未开通该支付方式，已拒绝发起支付。",
+            what_to_do="请换一种支付方式，或联系物业服务中心。",
         )
     return merchant

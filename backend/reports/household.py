@@ -277,7 +277,7 @@ def _payments(house_id: int) -> list[dict[str, Any]]:
 
 def _allowed(house_id: int, party_id: int | None, now: datetime) -> dict[str, Any]:
     if party_id is None:
-        nobody = conduct.Permission(False, "E-C21", "本户没有缴费义务人,不得联系。")
+        nobody = conduct.Permission(False, "E-C21", "本户没有缴费义务人，不得联系。")
         return {"call": nobody.as_json(), "visit": nobody.as_json()}
     found = conduct.permissions([(house_id, party_id)], kinds=("call", "visit"), at=now)
     return {kind: found[(house_id, party_id, kind)].as_json() for kind in ("call", "visit")}

@@ -33,8 +33,8 @@ REFUND = {
     "processing": "处理中",
     "unknown": "结果待查",
     "succeeded": "已退款",
-    "closed": "未退成,款项回余额",
-    "abnormal": "异常,待人工",
+    "closed": "未退成，款项回余额",
+    "abnormal": "异常，待人工",
     "rejected": "已驳回",
 }
 PAY_CHANNEL = {

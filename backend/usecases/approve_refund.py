@@ -83,7 +83,7 @@ def _waiting(scope: Scope, out_refund_no: str) -> Refund:
         raise Refusal(
             "approval_needs_second",
             message="a second person must approve",
-            message_zh="退款申请人不能复核自己的申请,须由另一人办理。",
+            message_zh="退款申请人不能复核自己的申请，须由另一人办理。",
             http=403,
             what_to_do="请同事复核。",
             legal_basis="退款双人复核制度",

@@ -105,7 +105,7 @@ def not_matched() -> Refusal:
     return Refusal(
         "binding_not_matched",
         message="the details do not match the roster",
-        message_zh="所填信息与物业登记不一致,未能绑定。",
+        message_zh="所填信息与物业登记不一致，未能绑定。",
         http=409,
-        what_to_do="请核对小区、房号、姓名和预留手机号后四位;如已换号,请联系物业服务中心更新登记。",
+        what_to_do="请核对小区、房号、姓名和预留手机号后四位；如已换号，请联系物业服务中心更新登记。",
     )

@@ -200,7 +200,7 @@ def _warn_of_another_name(file: RosterFile, name: str, results: Results) -> None
     """Say when the file was written for a community of another name; it may be a short form."""
     if file.community and file.community != name and file.houses:
         results.issue(
-            file.houses[0], "warning", "小区", f"文件写的小区与“{name}”不同,请核对", file.community
+            file.houses[0], "warning", "小区", f"文件写的小区与“{name}”不同，请核对", file.community
         )
 
 

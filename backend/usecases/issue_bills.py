@@ -125,7 +125,9 @@ def _refuse_impossible(
         raise Refusal(error.code, message_zh=error.message_zh, http=422) from error
     community = db.session.get_one(Community, community_id)
     if community.contract_to and period_from >= community.contract_to:
-        raise Refusal("E-C04", message_zh="合同已终止,不得再计费。", legal_basis="民法典949、950条")
+        raise Refusal(
+            "E-C04", message_zh="合同已终止，不得再计费。", legal_basis="民法典949、950条"
+        )
     standards = issuing.published_standards(community_id, period_from, period_to)
     if not part_month:
         _refuse_part_month(standards, period_from, period_to)

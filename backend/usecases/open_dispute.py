@@ -92,8 +92,8 @@ def _check(bill: Bill, amount_fen: int | None, today: date) -> None:
         raise Refusal(
             "nothing_to_dispute",
             message="nothing open on this bill",
-            message_zh="该账单已无未缴金额,无需在此提出异议。",
-            what_to_do="如对已缴金额有疑问,请联系物业服务中心申请退费核对。",
+            message_zh="该账单已无未缴金额，无需在此提出异议。",
+            what_to_do="如对已缴金额有疑问，请联系物业服务中心申请退费核对。",
         )
     if amount_fen is not None and amount_fen > bill.open_fen:
         raise Refusal(
@@ -116,5 +116,5 @@ def _check(bill: Bill, amount_fen: int | None, today: date) -> None:
             "dispute_open",
             message="this bill is already disputed",
             message_zh="该账单的异议正在处理中。",
-            what_to_do="如需补充材料,请联系物业服务中心。",
+            what_to_do="如需补充材料，请联系物业服务中心。",
         )

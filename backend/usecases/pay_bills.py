@@ -101,7 +101,7 @@ def _openid(account_id: int, chosen: Sequence[Bill], channel: str) -> str:
             "openid_missing",
             message="not logged in through the app this merchant account is tied to",
             message_zh="当前登录方式不支持该收款账户的微信支付。",
-            what_to_do="请从物业公众号菜单重新打开小程序,或改用支付宝、网页快捷缴费。",
+            what_to_do="请从物业公众号菜单重新打开小程序，或改用支付宝、网页快捷缴费。",
         )
     return openid
 
@@ -110,7 +110,7 @@ def _several_payees() -> Refusal:
     return Refusal(
         "one_payee_per_order",
         message="bills of different payees",
-        message_zh="所选账单属于不同收款单位,请分开支付。",
+        message_zh="所选账单属于不同收款单位，请分开支付。",
         what_to_do="请一次只选同一收款单位的账单。",
     )
 

@@ -120,9 +120,9 @@ def _check(draft: StandardDraft) -> None:
     if not fits or not draft.basis.strip():
         raise Refusal(
             "bad_standard",
-            message_zh="收费标准须写明计费方式、对应的单价或金额,以及公示依据。",
+            message_zh="收费标准须写明计费方式、对应的单价或金额，以及公示依据。",
             http=422,
-            what_to_do="按面积计费填单价;固定或车位计费填每月金额;依据填合同条款或公示文件。",
+            what_to_do="按面积计费填单价；固定或车位计费填每月金额；依据填合同条款或公示文件。",
         )
     if draft.rate is not None:
         exact(draft.rate, places=RATE_PLACES, what="单价")
@@ -181,7 +181,7 @@ def set_late_fee_terms(
         raise Refusal(
             "E-C08",
             message="late-fee clause without proof",
-            message_zh="合同未约定或未提示违约金条款,不能计收。",
+            message_zh="合同未约定或未提示违约金条款，不能计收。",
             http=422,
             legal_basis="民法典496、497、585条",
             what_to_do="请补充条款原文、页码、提示证明与生效日期。",

@@ -130,14 +130,14 @@ def _check(scope: Scope, order: PaymentOrder, amount_fen: int, earlier: int) -> 
         raise Refusal(
             "not_paid",
             message="the order was not paid",
-            message_zh="该笔订单没有支付成功,无款可退。",
+            message_zh="该笔订单没有支付成功，无款可退。",
             what_to_do="请刷新收款记录后核对。",
         )
     if order.channel not in ONLINE:
         raise Refusal(
             "refund_offline",
             message="offline money goes back by hand",
-            message_zh="线下收款须按原方式人工退还,不能在线退款。",
+            message_zh="线下收款须按原方式人工退还，不能在线退款。",
             what_to_do="请财务线下办理并登记。",
         )
     credit = unspent_credit(order, company_id=scope.company_id)
@@ -146,8 +146,8 @@ def _check(scope: Scope, order: PaymentOrder, amount_fen: int, earlier: int) -> 
         raise Refusal(
             "refund_exceeds",
             message="more than can be refunded",
-            message_zh=f"最多可退 {yuan_text(max(0, allowed))} 元(只退该笔付款未使用的余额)。",
-            what_to_do="已用于账单的款项须先冲销账单,再办理退款。",
+            message_zh=f"最多可退 {yuan_text(max(0, allowed))} 元（只退该笔付款未使用的余额）。",
+            what_to_do="已用于账单的款项须先冲销账单，再办理退款。",
             fields={"amount_fen": f"最多 {yuan_text(max(0, allowed))} 元"},
         )
 

@@ -190,6 +190,8 @@ def nothing_due(message: Message, open_bills: list[Bill], bill_ids: list[int]) -
     open_bills[:] = [b for b in open_bills if b.party_id == message.party_id]
     if not open_bills:
         return No("paid")
+    if message.kind == "promise" and not promises.is_open(message.window_key):
+        return No("promise_kept")
     doubt = conduct.payment_doubt(bill_ids, house_id=message.house_id)
     if doubt:
         return No(doubt, clock.business_now() + DOUBT_RETRY)

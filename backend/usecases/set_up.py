@@ -119,9 +119,9 @@ def _try_keys(name: str, channel: str, config: dict[str, Any]) -> None:
         raise Refusal(
             "bad_merchant",
             message=str(error),
-            message_zh=f"商户 {name} 的密钥或编号不可用:{error.detail or error.code}",
+            message_zh=f"商户 {name} 的密钥或编号不可用：{error.detail or error.code}",
             http=422,
-            what_to_do="请核对私钥(PKCS#8)、APIv3 密钥(32字节)与平台公钥。",
+            what_to_do="请核对私钥（PKCS#8）、APIv3 密钥（32字节）与平台公钥。",
         ) from error
 
 

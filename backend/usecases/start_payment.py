@@ -111,15 +111,15 @@ def _clear_older_checkouts(payer: Payer, bill_ids: Sequence[int]) -> None:
             raise Refusal(
                 "already_paid",
                 message="an earlier order of these bills was paid",
-                message_zh="这些账单刚刚已支付成功,正在入账,请勿重复支付。",
+                message_zh="这些账单刚刚已支付成功，正在入账，请勿重复支付。",
                 what_to_do="请稍候几秒刷新账单。",
             )
         if word != "closed":
             raise Refusal(
                 "payment_in_doubt",
                 message="an earlier order cannot be confirmed",
-                message_zh="上一笔支付的结果正在确认,暂不能重新发起。",
-                what_to_do="请一分钟后再试;如已扣款,系统会自动入账,不会重复收费。",
+                message_zh="上一笔支付的结果正在确认，暂不能重新发起。",
+                what_to_do="请一分钟后再试；如已扣款，系统会自动入账，不会重复收费。",
             )
 
 
@@ -195,7 +195,7 @@ def _another_checkout() -> Refusal:
         "payment_in_doubt",
         message="another checkout of the same payer is being opened",
         message_zh="您刚刚在另一处发起了同一账单的支付。",
-        what_to_do="请刷新账单,几秒后再试。",
+        what_to_do="请刷新账单，几秒后再试。",
     )
 
 
@@ -204,14 +204,14 @@ def _check_payable(chosen: list[Bill], total: int) -> None:
         raise Refusal(
             "nothing_to_pay",
             message="nothing open on these bills",
-            message_zh="所选账单已结清,无需支付。",
+            message_zh="所选账单已结清，无需支付。",
             what_to_do="请刷新账单列表。",
         )
     if len({bill.payee_id for bill in chosen}) > 1:
         raise Refusal(
             "one_payee_per_order",
             message="bills of different payees",
-            message_zh="所选账单属于不同收款单位,请分开支付。",
+            message_zh="所选账单属于不同收款单位，请分开支付。",
             legal_basis="《非银行支付机构监督管理条例》",
         )
 
@@ -270,9 +270,9 @@ def _prepay_refusal(error: ProviderError) -> Refusal:
         return Refusal(
             "platform_unknown",
             message=f"the platform did not answer ({error.code})",
-            message_zh="支付平台暂时没有应答,尚未扣款。",
+            message_zh="支付平台暂时没有应答，尚未扣款。",
             http=503,
-            what_to_do="请稍后重试,系统不会重复收费。",
+            what_to_do="请稍后重试，系统不会重复收费。",
         )
     return _refused(f" ({error.code})")
 
@@ -283,7 +283,7 @@ def _refused(detail: str) -> Refusal:
         message=f"the platform refused{detail}",
         message_zh="支付平台拒绝了本次下单。",
         http=502,
-        what_to_do="请换一种支付方式,或联系物业服务中心。",
+        what_to_do="请换一种支付方式，或联系物业服务中心。",
     )
 
 

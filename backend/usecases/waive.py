@@ -36,7 +36,7 @@ def waive(
         raise Refusal(
             "reason_required",
             message="a reason is required",
-            message_zh="请填写减免原因(至少 4 个字)。",
+            message_zh="请填写减免原因（至少 4 个字）。",
             http=422,
             fields={"reason": "至少 4 个字"},
         )
@@ -81,7 +81,7 @@ def _check_open(bill: Bill, principal_fen: int, late_fee_fen: int) -> None:
         raise Refusal(
             "waiver_exceeds",
             message="more than is open",
-            message_zh="减免金额超过未缴金额:" + ";".join(str(text) for text in fields.values()),
+            message_zh="减免金额超过未缴金额：" + "；".join(str(text) for text in fields.values()),
             http=422,
             what_to_do="请刷新账单后重新填写。",
             fields=fields,

@@ -75,7 +75,7 @@ def _with_token(app: App, call: Callable[[str], T]) -> T:
             message="no access token to be had",
             message_zh="微信接口暂时不可用。",
             http=503,
-            what_to_do="请稍后重试,或改用房号绑定。",
+            what_to_do="请稍后重试，或改用房号绑定。",
         ) from None
 
 

@@ -154,7 +154,7 @@ def _login_required() -> Refusal:
     return Refusal(
         "login_required",
         message="log in first",
-        message_zh="登录已失效,请重新登录。",
+        message_zh="登录已失效，请重新登录。",
         http=401,
         what_to_do="请重新登录后再试。",
     )

@@ -38,8 +38,8 @@ _ZH = {
     "Unknown field.": "不认识的字段。",
     "Not a valid integer.": "须为整数。",
     "Not a valid string.": "须为文本。",
-    "Not a valid date.": "须为日期,如 2026-01-31。",
-    "Not a valid datetime.": "须为时间,如 2026-01-31T08:00:00Z。",
+    "Not a valid date.": "须为日期，如 2026-01-31。",
+    "Not a valid datetime.": "须为时间，如 2026-01-31T08:00:00Z。",
     "Not a valid boolean.": "须为 true 或 false。",
     "Not a valid list.": "须为列表。",
     "Invalid input type.": "格式不正确。",
@@ -84,7 +84,7 @@ def busy() -> Refusal:
     return Refusal(
         "busy",
         message="try again",
-        message_zh="系统繁忙,本次操作没有生效。",
+        message_zh="系统繁忙，本次操作没有生效。",
         http=503,
         what_to_do="请几秒后重试。",
     )
@@ -120,7 +120,7 @@ def _validation(data: dict[str, Any]) -> Refusal:
     return Refusal(
         "validation_failed",
         message="validation failed",
-        message_zh="提交的内容有误,请检查标出的项目。",
+        message_zh="提交的内容有误，请检查标出的项目。",
         http=422,
         fields=fields,
     )
@@ -150,8 +150,8 @@ def _fault(error: Exception) -> Response:
         Refusal(
             "internal_error",
             message=f"internal error, request {g.get('request_id', '-')}",
-            message_zh="系统出错,本次操作没有生效。",
+            message_zh="系统出错，本次操作没有生效。",
             http=500,
-            what_to_do="请稍后重试;多次出现请把页面上的请求编号告诉物业服务中心。",
+            what_to_do="请稍后重试；多次出现请把页面上的请求编号告诉物业服务中心。",
         )
     )

@@ -96,7 +96,7 @@ class Choice(ma.fields.String):
     """One word of a list."""
 
     def __init__(self, *words: str, **kwargs: Any) -> None:
-        one_of = ma.validate.OneOf(words, error="须为以下之一:" + "、".join(words) + "。")
+        one_of = ma.validate.OneOf(words, error="须为以下之一：" + "、".join(words) + "。")
         super().__init__(validate=one_of, **kwargs)
 
 

@@ -16,7 +16,7 @@ _NOT_BUILT = """<!doctype html><html lang="zh-CN"><meta charset="utf-8">
 <h1>管理页面还没有构建</h1>
 <p>请在项目目录运行 <code>make run</code>(需要 Node.js 20 或更新版本),
 或在 <code>admin/web</code> 中运行 <code>npm ci &amp;&amp; npm run build</code>,然后刷新本页。</p>
-<p>接口本身可用:<a href="/admin/api/v1/openapi.json">/admin/api/v1/openapi.json</a></p>"""
+<p>接口本身可用：<a href="/admin/api/v1/openapi.json">/admin/api/v1/openapi.json</a></p>"""
 
 
 def init_app(app: Flask) -> None:

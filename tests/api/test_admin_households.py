@@ -237,14 +237,14 @@ def test_the_household_page_has_every_section(client, ctx, db_owner):
     assert page["payments"] == []
     assert page["contact_allowed"]["call"] == {
         "allowed": False, "code": "hold_promise",
-        "reason_zh": "本户处于“承诺缴费”暂停期,至 2026-12-16 前不联系。",
+        "reason_zh": "本户处于“承诺缴费”暂停期，至 2026-12-16 前不联系。",
         "next_at": "2026-12-16T01:00:00Z",
     }  # fmt: skip
-    assert page["brief"]["headline"] == "已约定 2026-12-15 缴 100.00 元,到期前不再催促。"
+    assert page["brief"]["headline"] == "已约定 2026-12-15 缴 100.00 元，到期前不再催促。"
     assert page["brief"]["points"] == [
-        "最早未缴账期:2026年11月。",
-        "上次联系 2026-12-10 电话,承诺缴费,原因:忘记了;近 30 天共 1 次。",
-        "可用渠道:电话。",
+        "最早未缴账期：2026年11月。",
+        "上次联系 2026-12-10 电话，承诺缴费，原因：忘记了；近 30 天共 1 次。",
+        "可用渠道：电话。",
     ]
 
 

@@ -210,7 +210,7 @@ def test_points_pay_part_of_a_bill(owner, estate, bill_id, programme):
     give_points(estate, party, 500)
     page = owner.ok_get("/points")
     assert (page["balance"], page["shortage"], page["items"]) == (500, 0, [])
-    assert page["rule_text"] == "准时缴费:每缴 1 元物业服务费得 1 分;100 分可抵 1 元物业服务费。"
+    assert page["rule_text"] == "准时缴费：每缴 1 元物业服务费得 1 分；100 分可抵 1 元物业服务费。"
     key = new_key()
     body = {"bill_id": str(bill_id), "points": 300}
     first = owner.ok_post("/points/redemptions", body, key=key)

@@ -17,7 +17,7 @@ from backend.reminders.channels.wechat_app import WechatApp
 from backend.reminders.channels.wechat_token import TokenProvider
 from backend.reminders.templates import render, sample_facts
 
-NO_ANSWER = Outcome("in_doubt", None, "transport", "通道连接中断,结果未知。", "stop")
+NO_ANSWER = Outcome("in_doubt", None, "transport", "通道连接中断，结果未知。", "stop")
 
 
 class Platform:

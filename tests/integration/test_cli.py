@@ -176,7 +176,7 @@ def test_prices_late_fee_and_bills_from_the_command_line(town, tmp_path):
     preview = json.loads(town.ok("bills", "preview", *period))
     assert (preview["bills"], preview["total_fen"]) == (1, 14293)
     assert rows(town.app, "SELECT count(*) FROM bill") == [(0,)]
-    assert "账单 1 张,合计 142.93 元" in town.ok("bills", "issue", *period)
+    assert "账单 1 张，合计 142.93 元" in town.ok("bills", "issue", *period)
     assert "账单 0 张" in town.ok("bills", "issue", *period)
     shown = town.ok("code", "show", "--community", "SUN", "--house", "1-1-101")
     [(code,)] = rows(town.app, "SELECT code FROM pay_code")
@@ -245,7 +245,7 @@ def test_run_due_walks_from_due_instant_to_due_instant(shell, sandbox):
 
 def test_audit_verify_names_the_first_altered_row(town, clean_database):
     town.ok("run-due")
-    assert "已封存 2 条,未封存 0 条" in town.ok("audit", "verify")
+    assert "已封存 2 条，未封存 0 条" in town.ok("audit", "verify")
     with psycopg.connect(clean_database.admin_url, autocommit=True) as admin:
         admin.execute("SET session_replication_role = replica")
         admin.execute("UPDATE audit_event SET actor = 'nobody' WHERE action = 'community_added'")

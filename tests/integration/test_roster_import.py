@@ -260,7 +260,7 @@ def test_a_unit_without_an_owner_is_reported_until_a_developer_is_named(communit
     workbook.save(data)
     report = run(community, data.getvalue())
     reasons = {(i.row, i.reason_zh) for i in report.issues if i.sheet == "房屋信息"}
-    assert {(row, "没有缴费责任人,指定之前无法出账") for row in (2, 7, 8, 9)} <= reasons
+    assert {(row, "没有缴费责任人，指定之前无法出账") for row in (2, 7, 8, 9)} <= reasons
     liable = (
         "SELECT h.code, p.name, p.kind, l.role FROM liability l JOIN party p ON p.id = l.party_id"
         " JOIN house h ON h.id = l.house_id WHERE p.kind = 'developer' ORDER BY 1"

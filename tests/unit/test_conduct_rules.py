@@ -60,7 +60,7 @@ def test_a_contact_outside_the_hours_of_its_kind_waits_for_the_next_window(kind,
     else:
         assert answer.code == "E-C15"
         assert answer.next_allowed_at == at(expected)
-        assert answer.reason_zh == f"当前时段不允许催缴联系,已顺延至{expected}"
+        assert answer.reason_zh == f"当前时段不允许催缴联系，已顺延至{expected}"
 
 
 @pytest.mark.covers("C15")
@@ -124,7 +124,7 @@ def test_one_contact_a_day_of_any_kind(cls):
     answer = ask(cls=cls, when="2026-11-23 15:00", history=history)
     assert answer.code == "E-C16"
     assert answer.next_allowed_at == at("2026-11-24 09:00")
-    assert answer.reason_zh == "已达联系上限(1天1次),下次可联系时间2026-11-24 09:00"
+    assert answer.reason_zh == "已达联系上限（1天1次），下次可联系时间2026-11-24 09:00"
 
 
 @pytest.mark.covers("C16")

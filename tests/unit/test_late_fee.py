@@ -200,11 +200,11 @@ def test_every_run_of_days_is_told_with_base_rate_and_amount() -> None:
         10, 116085, Fraction(3, 1000), Fraction("3482.55"),
     )  # fmt: skip
     assert step_text(step) == (
-        "2026-03-16 至 2026-03-25 共10天:1160.85元 × 0.3%/天 × 10天 = 34.8255元"
+        "2026-03-16 至 2026-03-25 共10天：1160.85元 × 0.3%/天 × 10天 = 34.8255元"
     )
     (step,) = late_fee_steps(principal=116085, due=DUE, as_of=AS_OF, terms=TWELVE)
     assert step_text(step) == (
-        "2026-03-16 至 2026-03-25 共10天:1160.85元 × 年12%÷365/天 × 10天 = 3.816493…元"
+        "2026-03-16 至 2026-03-25 共10天：1160.85元 × 年12%÷365/天 × 10天 = 3.816493…元"
     )
 
 

@@ -319,7 +319,7 @@ def test_the_formula_of_a_line_can_be_recomputed_by_hand() -> None:
 def test_the_last_part_of_a_split_says_that_it_took_the_rest() -> None:
     text = formula_text(start=date(2026, 1, 16), end=FEB, fixed="100", charged_fen=5162)
     assert text == (
-        "100元/月 × 16/31个月 = 51.612903… → 51.61元(整行拆分后尾差归最后一段,本段 51.62元)"
+        "100元/月 × 16/31个月 = 51.612903… → 51.61元（整行拆分后尾差归最后一段，本段 51.62元）"
     )
 
 

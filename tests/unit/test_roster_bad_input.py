@@ -69,7 +69,7 @@ def test_a_file_over_the_limit_is_refused_before_it_is_read(tmp_path: Path) -> N
     with pytest.raises(Refusal) as caught:
         read_roster(path, filename="big.xlsx")
     assert (caught.value.code, caught.value.http) == ("roster_too_large", 413)
-    assert "50.0 MB,超过上限 30 MB" in caught.value.message_zh
+    assert "50.0 MB，超过上限 30 MB" in caught.value.message_zh
     assert refusal_of(b"0" * (MAX_BYTES + 1)).code == "roster_too_large"
 
 
@@ -101,7 +101,7 @@ def test_a_merged_header_is_named() -> None:
     data = changed(own_workbook(), lambda book: book["房屋"].merge_cells("G1:H1"))
     refusal = refusal_of(data)
     assert refusal.code == "roster_header"
-    assert refusal.message_zh == "无法导入:工作表“房屋”第 1 行表头有合并单元格 G1:H1。"
+    assert refusal.message_zh == "无法导入：工作表“房屋”第 1 行表头有合并单元格 G1:H1。"
     assert refusal.fields == {"sheet": "房屋", "row": 1, "column": "G1:H1"}
 
 
@@ -109,11 +109,13 @@ def test_missing_and_doubled_columns_are_named() -> None:
     missing = refusal_of(
         roster_bytes({"房屋": [("楼栋", "房号", "业主编号"), (1, 2, 3)], "人员": [PARTY_HEADER]})
     )
-    assert missing.message_zh == "无法导入:工作表“房屋”第 1 行表头缺少列:面积。"
+    assert missing.message_zh == "无法导入：工作表“房屋”第 1 行表头缺少列：面积。"
     doubled = refusal_of(
         own_workbook(house_header=(*HOUSE_HEADER, "建筑面积"), houses=[(*GOOD_HOUSE, 90)])
     )
-    assert doubled.message_zh == ("无法导入:工作表“房屋”第 1 行表头“面积”列出现两次(D 列和 I 列)。")
+    assert doubled.message_zh == (
+        "无法导入：工作表“房屋”第 1 行表头“面积”列出现两次（D 列和 I 列）。"
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,15 +127,15 @@ def test_missing_and_doubled_columns_are_named() -> None:
         ((1, 1, 101, -5, "住宅", "自住", 1, "WY"), "面积", "-5", "面积应大于 0 且不超过 100000 ㎡"),
         (
             (1, 1, 101, 94.56789, "住宅", "自住", 1, "WY"),
-            "面积", "94.56789", "小数超过 4 位,请先四舍五入(系统不会自行截断)",
+            "面积", "94.56789", "小数超过 4 位，请先四舍五入（系统不会自行截断）",
         ),
         (("", 1, 101, 90, "住宅", "自住", 1, "WY"), "楼栋", "", "不能为空"),
         (
             (1, 1, "1_01", 90, "住宅", "自住", 1, "WY"),
-            "房号", "1_01", "只能由数字、字母和汉字组成,且不能为空或过长",
+            "房号", "1_01", "只能由数字、字母和汉字组成，且不能为空或过长",
         ),
         ((1, 1, 101, 90, "住宅", "自住", 9, "WY"), "业主编号", "9", "业主编号 9 在“人员”中不存在"),
-        ((1, 1, 101, 90, "住宅", "自住", "", "WY"), "业主编号", "", "不能为空;未售房屋请填开发商"),
+        ((1, 1, 101, 90, "住宅", "自住", "", "WY"), "业主编号", "", "不能为空；未售房屋请填开发商"),
         (
             (1, 1, 101, 90, "住宅", "自住", 1, "QT"),
             "收费项目", "QT", "收费编号 QT 在“收费标准”中不存在",
@@ -154,7 +156,7 @@ def test_a_bad_cell_refuses_its_row_with_one_reason(
 def test_a_wrong_choice_lists_what_may_be_written() -> None:
     roster = read(own_workbook(houses=[(1, 1, 101, 90, "别墅", "自住", 1, "WY")]))
     assert the_issue(roster).column == "用途"
-    assert the_issue(roster).reason_zh.startswith("只能填写:住宅、商铺、")
+    assert the_issue(roster).reason_zh.startswith("只能填写：住宅、商铺、")
 
 
 def test_a_room_that_the_spreadsheet_turned_into_a_date_is_refused() -> None:
@@ -165,14 +167,14 @@ def test_a_room_that_the_spreadsheet_turned_into_a_date_is_refused() -> None:
 
     issue = the_issue(read(changed(own_workbook(), as_date)))
     assert (issue.column, issue.cell) == ("房号", "C2")
-    assert issue.reason_zh == "被 Excel 变成了日期,请把单元格设为文本格式后重填"
+    assert issue.reason_zh == "被 Excel 变成了日期，请把单元格设为文本格式后重填"
 
 
 def test_the_later_of_two_rows_with_one_house_code_is_refused_whatever_its_spelling() -> None:
     houses = [GOOD_HOUSE, ("1号楼", "1单元", "101", 80, "住宅", "自住", 1, "WY")]
     roster = read(own_workbook(houses=houses))
     assert [(h.code, h.row) for h in roster.houses] == [("1-1-101", 2)]
-    assert (the_issue(roster).row, the_issue(roster).reason_zh) == (3, "与第 2 行重复(1-1-101)")
+    assert (the_issue(roster).row, the_issue(roster).reason_zh) == (3, "与第 2 行重复（1-1-101）")
 
 
 @pytest.mark.covers("C57")
@@ -222,7 +224,7 @@ def test_a_formula_in_an_area_is_refused_even_with_a_stored_result() -> None:
     issue = the_issue(read(with_formula("D2", "=90+4.56", "94.56")))
     assert (issue.severity, issue.row, issue.column, issue.cell) == ("refused", 2, "面积", "D2")
     assert issue.value_masked == "94.56"
-    assert issue.reason_zh == "单元格是公式,请用“选择性粘贴→数值”改成固定值"
+    assert issue.reason_zh == "单元格是公式，请用“选择性粘贴→数值”改成固定值"
 
 
 def test_a_formula_elsewhere_gives_its_stored_result_with_a_warning() -> None:
@@ -241,7 +243,7 @@ def test_a_formula_without_result_and_an_error_value_refuse_the_row() -> None:
     assert roster.houses == []
     said = {(i.row, i.column): i.reason_zh for i in roster.refused}
     assert said[(2, "业主编号")].startswith("单元格是公式")
-    assert said[(3, "业主编号")] == "单元格是错误值(如 #N/A、#REF!)"
+    assert said[(3, "业主编号")] == "单元格是错误值（如 #N/A、#REF!）"
     assert len(said) == len(roster.issues) == 2
 
 
@@ -251,7 +253,7 @@ def test_merged_cells_in_the_data_refuse_the_rows_they_cover() -> None:
     roster = read(data)
     assert [house.code for house in roster.houses] == ["1-1-103"]
     assert {issue.row for issue in roster.refused} == {2, 3}
-    assert "有合并单元格 A2:A3,请取消合并后逐行填写" in {i.reason_zh for i in roster.refused}
+    assert "有合并单元格 A2:A3，请取消合并后逐行填写" in {i.reason_zh for i in roster.refused}
 
 
 CSV_HEAD = "楼栋,单元,房号,面积,业主姓名,手机\n"
@@ -277,10 +279,10 @@ def test_a_csv_cut_inside_a_character_or_a_quotation_is_refused() -> None:
 def test_a_csv_row_that_is_cut_or_too_wide_is_refused() -> None:
     cut = read((CSV_HEAD + "1,1,101,90,王小明,\n1,1,102,9").encode(), "名册.csv")
     assert [house.code for house in cut.houses] == ["1-1-101"]
-    assert (2 + 1, "最后一行不完整,文件可能被截断") in {(i.row, i.reason_zh) for i in cut.refused}
+    assert (2 + 1, "最后一行不完整，文件可能被截断") in {(i.row, i.reason_zh) for i in cut.refused}
     wide = read((CSV_HEAD + "1,1,101,1,090,王小明,\n").encode(), "名册.csv")
     assert wide.houses == []
-    assert "有 7 列,多于表头的 6 列(文字中的逗号须加引号)" in {i.reason_zh for i in wide.refused}
+    assert "有 7 列，多于表头的 6 列（文字中的逗号须加引号）" in {i.reason_zh for i in wide.refused}
 
 
 def test_a_doubled_owner_number_is_refused_and_the_first_one_stays() -> None:
@@ -292,7 +294,7 @@ def test_a_doubled_owner_number_is_refused_and_the_first_one_stays() -> None:
 def test_a_missing_file_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(Refusal) as caught:
         read_roster(tmp_path / "名册.xlsx", filename="名册.xlsx")
-    assert caught.value.message_zh == "无法导入:文件 名册.xlsx 不存在或无法打开。"
+    assert caught.value.message_zh == "无法导入：文件 名册.xlsx 不存在或无法打开。"
 
 
 def test_a_damaged_workbook_is_read_or_refused_but_never_fails_otherwise() -> None:

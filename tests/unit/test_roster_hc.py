@@ -107,7 +107,7 @@ def test_what_is_left_out_is_reported_and_personal_data_without_need_is_left_out
         ("房屋信息", "房屋户型"), ("房屋信息", "室内面积"), ("房屋信息", "租金"),
     }  # fmt: skip
     assert left_out[("业主信息", "性别")] == NotImported(
-        "业主信息", "性别", 5, "缴费不需要的个人信息,不收集(C22)"
+        "业主信息", "性别", 5, "缴费不需要的个人信息，不收集(C22)"
     )
 
 
@@ -141,7 +141,7 @@ def test_fees_and_their_dates_must_pair_up() -> None:
         "房屋信息",
         2,
         "费用开始时间",
-        "有多个费用,却只有一个开始时间(应以 # 分隔,一一对应)",
+        "有多个费用，却只有一个开始时间(应以 # 分隔，一一对应)",
     ) in {(i.sheet, i.row, i.column, i.reason_zh) for i in roster.refused}
 
 

@@ -78,7 +78,7 @@ def test_a_refusal_names_the_words_and_their_reasons():
     with pytest.raises(Refusal) as refused:
         require_clean("不缴费就停水并上黑名单", "arrears")
     assert refused.value.code == "E-C20"
-    assert refused.value.message_zh == "文案含禁用或失实表述:黑名单、停水"
+    assert refused.value.message_zh == "文案含禁用或失实表述：黑名单、停水"
     assert set(refused.value.fields) == {"黑名单", "停水"}
     assert require_clean("请于11月15日前缴纳物业服务费", "arrears") is None
 

@@ -25,7 +25,7 @@ from backend.cli.speak import done, refusing
 @with_appcontext
 @refusing
 def demo_command(households: int, months: int, seed: int, if_empty: bool) -> None:
-    """载入示范数据(仅开发环境)/ load a demo company (development only)."""
+    """载入示范数据（仅开发环境）/ load a demo company (development only)."""
     if if_empty and has_company():
         return
     tell(Plan(households, months, seed), say=lambda line: click.echo(f"  {line}"))

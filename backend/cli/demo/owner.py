@@ -33,7 +33,7 @@ def owner_of_the_demo(community_id: int, homes: Sequence[Household]) -> Househol
     house_id = db.session.scalar(_ONE_FEE, {"c": community_id})
     found = next((home for home in homes if home.house_id == house_id), None)
     if found is None:
-        raise Refusal("demo_too_small", message_zh="示范户数太少,请用 --households 60 以上。")
+        raise Refusal("demo_too_small", message_zh="示范户数太少，请用 --households 60 以上。")
     return replace(found, pays_after=None, channel="wechatpay")
 
 

@@ -30,9 +30,9 @@ class Console:
             raise Refusal(
                 "sandbox_away",
                 message=f"{self.base}: {error}",
-                message_zh="沙箱平台没有应答,无法载入示范数据。",
+                message_zh="沙箱平台没有应答，无法载入示范数据。",
                 http=503,
-                what_to_do="请先启动沙箱:python -m sandbox --port 8090 --state var/sandbox。",
+                what_to_do="请先启动沙箱：python -m sandbox --port 8090 --state var/sandbox。",
             ) from error
         return answer.json()
 

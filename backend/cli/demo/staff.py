@@ -10,10 +10,10 @@ from backend.usecases.add_steward import add_steward
 
 PASSWORD = "Jiaoqing-Demo-1"
 STAFF = (
-    ("guanjia", "管家甲", "steward", "管家:待办与走访"),
-    ("guanjia2", "管家乙", "steward", "第二位管家(上门须两人)"),
+    ("guanjia", "管家甲", "steward", "管家：待办与走访"),
+    ("guanjia2", "管家乙", "steward", "第二位管家（上门须两人）"),
     ("zhuguan", "客服主管", "lead", "主管"),
-    ("caiwu", "财务员", "finance", "财务:出账、减免、退款"),
+    ("caiwu", "财务员", "finance", "财务：出账、减免、退款"),
     ("admin", "管理员", "admin", "管理员"),
 )
 

@@ -32,7 +32,7 @@ from backend.usecases.set_clock import set_business_time
 
 COMPANY, COMMUNITY, HC = "JQ", "SUN", "HC"
 HOTLINE = "400-000-0000"
-BASIS = "示范:前期物业服务合同附件二《收费标准》,小区公示栏公示"
+BASIS = "示范：前期物业服务合同附件二《收费标准》，小区公示栏公示"
 HC_WORKBOOK = Path(__file__).resolve().parents[3] / "tests" / "data" / "hc" / "hc.xlsx"
 LATE_FEE = {
     "contract_daily_rate": "0.0005", "clause_page": "12",
@@ -67,8 +67,8 @@ def tell(plan: Plan, *, say: Say) -> None:
     if has_company():
         raise Refusal(
             "demo_not_empty",
-            message_zh="系统中已有企业,示范数据只能载入空的系统。",
-            what_to_do="停止运行并删除 var/ 后重新 make run,即可从空的系统开始。",
+            message_zh="系统中已有企业，示范数据只能载入空的系统。",
+            what_to_do="停止运行并删除 var/ 后重新 make run，即可从空的系统开始。",
         )
     FOLDER.mkdir(parents=True, exist_ok=True)
     months = months_until(clock.date_of(clock.wire_now()), plan.months)
@@ -115,14 +115,14 @@ def _at(day: date, hour: int) -> datetime:
 def _company(say: Say) -> int:
     files = open_accounts(Console(), company=COMPANY, hotline=HOTLINE)  # first: it may be away
     company_id = set_up.add_company(code=COMPANY, name="缴清示范物业", hotline=HOTLINE, by=BY)
-    for code, name in ((COMMUNITY, "阳光花园"), (HC, "幸福里(HC 导入)")):
+    for code, name in ((COMMUNITY, "阳光花园"), (HC, "幸福里（HC 导入）")):
         set_up.add_community(company=COMPANY, code=code, name=name, hotline=HOTLINE, by=BY)
     for kind in ("miniprogram", "official_account"):
         set_up.add_app(file=files[kind] | {"company": COMPANY}, by=BY)
     set_up.add_sms(file=files["sms"] | {"company": COMPANY}, by=BY)
     for channel in ("wechatpay", "alipay"):
         set_up.add_merchant(file=files[channel] | {"company": COMPANY}, by=BY)
-    say("企业、小区、商户、小程序、公众号、短信已开通(沙箱)")
+    say("企业、小区、商户、小程序、公众号、短信已开通（沙箱）")
     return company_id
 
 
@@ -141,7 +141,7 @@ def _roster(plan: Plan, since: date, say: Say) -> int:
         options=Options(basis=BASIS), by=BY,
     )  # fmt: skip
     _keep(report, "roster-report.json")
-    say(f"名册 {path.name}:新增 {report.counts['created']} 行,拒收 {report.counts['refused']} 行")
+    say(f"名册 {path.name}：新增 {report.counts['created']} 行，拒收 {report.counts['refused']} 行")
     return community_id
 
 
@@ -155,7 +155,7 @@ def _hc_roster(say: Say) -> None:
         filename=HC_WORKBOOK.name, options=Options(accept_partial=True, basis=BASIS), by=BY,
     )  # fmt: skip
     _keep(report, "hc-report.json")
-    say(f"HC 名册:新增 {report.counts['created']} 行,拒收 {report.counts['refused']} 行")
+    say(f"HC 名册：新增 {report.counts['created']} 行，拒收 {report.counts['refused']} 行")
 
 
 def _keep(report, name: str) -> None:
@@ -194,4 +194,4 @@ def _month(month: date, homes: list[payers.Household], company_id: int, say: Say
         paid += payers.pay_all(wanted, company_id=company_id)
         run_due()
     run_due(until=min(_at(end - timedelta(days=1), 20), now))
-    say(f"{month:%Y-%m}:账单 {bills} 张,缴费 {paid} 户次")
+    say(f"{month:%Y-%m}：账单 {bills} 张，缴费 {paid} 户次")

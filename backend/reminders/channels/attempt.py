@@ -62,7 +62,7 @@ class Attempt:
         with self._lock:
             if self._state == "abandoned" or clock.monotonic() >= self._starts_by:
                 self._state = "abandoned"
-                raise NotSent("timeout_before_send", "超时,消息尚未发出。")
+                raise NotSent("timeout_before_send", "超时，消息尚未发出。")
             self._state = "writing"
 
     def take_back(self) -> None:

@@ -185,7 +185,7 @@ class Channel(ABC):
         ended = self._timed("channel_ask", out_id=out_id, attempt=attempt, work=work)
         if answers:
             return answers[0]
-        return Outcome("in_doubt", None, ended.code if ended else "?", "查询未成功,结果未知。")
+        return Outcome("in_doubt", None, ended.code if ended else "?", "查询未成功，结果未知。")
 
     def _timed(
         self, event: str, *, out_id: str, attempt: Attempt, work: Callable[[], Outcome | None]
@@ -216,7 +216,7 @@ class Channel(ABC):
 
     def _gave_up(self, attempt: Attempt) -> Outcome:
         if attempt.abandon():
-            return Outcome("refused", None, "timeout_before_send", "超时,消息尚未发出。", "retry")
+            return Outcome("refused", None, "timeout_before_send", "超时，消息尚未发出。", "retry")
         return _NO_ANSWER
 
     def _judge_failure(self, error: Exception, attempt: Attempt) -> Outcome:
@@ -227,16 +227,16 @@ class Channel(ABC):
         unwritten = attempt.abandon()
         if self.not_written(error):
             log.warning("channel_unreachable", channel=self.name, error=type(error).__name__)
-            return Outcome("refused", None, "connect", "无法连接通道,消息未发出。", "retry")
+            return Outcome("refused", None, "connect", "无法连接通道，消息未发出。", "retry")
         if unwritten:
             log.error("channel_fault", channel=self.name, exc_info=error)
             return Outcome(
-                "refused", None, "internal", "程序错误,消息未发出,请管理员查看。", "stop"
+                "refused", None, "internal", "程序错误，消息未发出，请管理员查看。", "stop"
             )
         log.warning("channel_doubt", channel=self.name, error=type(error).__name__)
         if attempt.over:  # the socket's own limit and ours end together: either may come first
             return _NO_ANSWER
-        return Outcome("in_doubt", None, "transport", "通道连接中断,结果未知。", "stop")
+        return Outcome("in_doubt", None, "transport", "通道连接中断，结果未知。", "stop")
 
     def judge(self, code: str, *, detail: str = "") -> Outcome:
         """Translate a vendor code by the channel's table; codes it lacks go to a person.
@@ -257,6 +257,6 @@ class Channel(ABC):
         return is_not_written(error)
 
 
-_NO_ANSWER = Outcome("in_doubt", None, "timeout", "通道未在时限内答复,结果未知。", "stop")
-_GATEWAY_DOUBT = Verdict("in_doubt", "stop", "通道服务器错误,结果未知。")
-_UNKNOWN = Verdict("refused", "stop", "通道返回了未登记的错误码,请管理员查看。")
+_NO_ANSWER = Outcome("in_doubt", None, "timeout", "通道未在时限内答复，结果未知。", "stop")
+_GATEWAY_DOUBT = Verdict("in_doubt", "stop", "通道服务器错误，结果未知。")
+_UNKNOWN = Verdict("refused", "stop", "通道返回了未登记的错误码，请管理员查看。")

@@ -62,12 +62,12 @@ _CODES: dict[str, Verdict] = {
     "isv.BLACK_KEY_CONTROL_LIMIT": Verdict("refused", "stop", "短信内容含黑名单词。"),
     "isv.DENY_IP_RANGE": Verdict("refused", "stop", "服务器 IP 不在短信白名单。"),
     "isp.RAM_PERMISSION_DENY": Verdict("refused", "stop", "短信子账号没有权限。"),
-    "isp.SYSTEM_ERROR": Verdict("in_doubt", "stop", "短信系统错误,结果未知。"),
+    "isp.SYSTEM_ERROR": Verdict("in_doubt", "stop", "短信系统错误，结果未知。"),
     "SignatureDoesNotMatch": Verdict("refused", "stop", "短信密钥不正确。"),
     "IncompleteSignature": Verdict("refused", "stop", "短信签名参数不完整。"),
     "InvalidAccessKeyId.NotFound": Verdict("refused", "stop", "短信 AccessKey 不存在。"),
     "InvalidAccessKeyId.Inactive": Verdict("refused", "stop", "短信 AccessKey 已停用。"),
-    "InvalidTimeStamp.Expired": Verdict("refused", "stop", "服务器时间不准,请校时。"),
+    "InvalidTimeStamp.Expired": Verdict("refused", "stop", "服务器时间不准，请校时。"),
     "Forbidden.RAM": Verdict("refused", "stop", "短信子账号没有权限。"),
 }
 
@@ -157,7 +157,7 @@ class SmsChannel(Channel):
                     return _status(row)
             if len(rows) < _PAGE:
                 return None
-        raise NotSent("ask_unfinished", "短信记录太多,未查完。")
+        raise NotSent("ask_unfinished", "短信记录太多，未查完。")
 
 
 def _status(row: Any) -> Outcome:

@@ -33,16 +33,16 @@ _TOKEN_CODES = frozenset({"40001", "40014", "42001"})
 # errcode → what it means for this message. Only codes about the *recipient* lead to the next
 # channel; codes about the set-up stop, because every other message would fail the same way.
 _COMMON_CODES: dict[str, Verdict] = {
-    "-1": Verdict("refused", "retry", "微信系统繁忙,稍后重试。"),
-    "40001": Verdict("refused", "retry", "access_token 失效,已换新仍被拒。"),
-    "40014": Verdict("refused", "retry", "access_token 不合法,已换新仍被拒。"),
-    "42001": Verdict("refused", "retry", "access_token 过期,已换新仍被拒。"),
+    "-1": Verdict("refused", "retry", "微信系统繁忙，稍后重试。"),
+    "40001": Verdict("refused", "retry", "access_token 失效，已换新仍被拒。"),
+    "40014": Verdict("refused", "retry", "access_token 不合法，已换新仍被拒。"),
+    "42001": Verdict("refused", "retry", "access_token 过期，已换新仍被拒。"),
     "45009": Verdict("refused", "retry", "接口当日调用次数已用完。"),
     "45011": Verdict("refused", "retry", "接口调用太频繁。"),
     "40003": Verdict("refused", "next_channel", "openid 无效或不属于该应用。"),
-    "40037": Verdict("refused", "stop", "模板编号无效,请检查应用的模板配置。"),
-    "41028": Verdict("refused", "stop", "表单参数无效,请联系技术人员。"),
-    "47003": Verdict("refused", "stop", "模板字段不符合微信要求,请联系技术人员。"),
+    "40037": Verdict("refused", "stop", "模板编号无效，请检查应用的模板配置。"),
+    "41028": Verdict("refused", "stop", "表单参数无效，请联系技术人员。"),
+    "47003": Verdict("refused", "stop", "模板字段不符合微信要求，请联系技术人员。"),
     "48001": Verdict("refused", "stop", "应用没有该接口权限。"),
     "40164": Verdict("refused", "stop", "服务器 IP 不在公众平台白名单。"),
     "50001": Verdict("refused", "stop", "应用没有该接口权限。"),
@@ -110,7 +110,7 @@ class WechatChannel(Channel):
         try:
             fields = fit_all(data, template.fields)
         except BadField as error:
-            raise NotSent("bad_field", f"模板字段不合要求:{error}", next="stop") from None
+            raise NotSent("bad_field", f"模板字段不合要求：{error}", next="stop") from None
         body = self.body(recipient=recipient, template=template, data=fields, out_id=out_id)
         token = self._tokens.get(timeout=attempt.seconds_left)
         try:
@@ -155,7 +155,7 @@ class TemplateChannel(WechatChannel):
         "43004": Verdict("refused", "next_channel", "业主未关注服务号。"),
         "43101": Verdict("refused", "next_channel", "业主拒绝接收消息。"),
         "43116": Verdict("refused", "next_channel", "业主已屏蔽该模板消息。"),
-        "43117": Verdict("refused", "next_channel", "对该用户发送过于频繁,被微信限制。"),
+        "43117": Verdict("refused", "next_channel", "对该用户发送过于频繁，被微信限制。"),
         "43119": Verdict("refused", "next_channel", "业主已拒收该模板消息。"),
     }
 
@@ -203,9 +203,11 @@ class SubscribeChannel(WechatChannel):
     kind = "miniprogram"
     endpoint = "message/subscribe/send"
     codes: ClassVar[Mapping[str, Verdict]] = _COMMON_CODES | {
-        "43101": Verdict("refused", "next_channel", "用户未授权该订阅消息,改用下一渠道(E-C19)。"),
-        "41030": Verdict("refused", "stop", "小程序线上版本没有该页面,请检查版本。"),
-        "43117": Verdict("refused", "next_channel", "对该用户发送过于频繁,被微信限制。"),
+        "43101": Verdict(
+            "refused", "next_channel", "用户未授权该订阅消息，改用下一渠道（E-C19）。"
+        ),
+        "41030": Verdict("refused", "stop", "小程序线上版本没有该页面，请检查版本。"),
+        "43117": Verdict("refused", "next_channel", "对该用户发送过于频繁，被微信限制。"),
     }
 
     def __init__(

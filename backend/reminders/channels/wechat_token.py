@@ -139,7 +139,7 @@ class TokenProvider:
     def _fetch(self, *, force: bool, ends: float) -> tuple[str, int]:
         left = ends - clock.monotonic()
         if left <= 0:
-            raise NotSent("token_timeout", "获取微信 access_token 超时,消息未发出。")
+            raise NotSent("token_timeout", "获取微信 access_token 超时，消息未发出。")
         body = {
             "grant_type": "client_credential",
             "appid": self._app.appid,
@@ -160,7 +160,7 @@ class TokenProvider:
         code = str(answer.get("errcode", "?")) if isinstance(answer, dict) else "?"
         log.warning("token_refused", appid=self._app.appid, code=code)
         if code in SET_UP_ERRORS:
-            raise NotSent(f"token_{code}", f"微信配置有误:{SET_UP_ERRORS[code]}。", next="stop")
+            raise NotSent(f"token_{code}", f"微信配置有误：{SET_UP_ERRORS[code]}。", next="stop")
         raise NotSent(f"token_{code}", "微信暂时不发放 access_token。")
 
     def _remember(self, token: str, seconds: int) -> None:
