@@ -1,6 +1,6 @@
-"""What waits for a person: notices that fit no order, dead tasks, messages and refunds in doubt,
-refunds that want a second person's word, orders the platform gave no final word on (nobody asks
-any more, `payments.operations.query_delay`).
+"""What waits for a person: notices that fit no order or cannot be settled, dead tasks, messages
+and refunds in doubt, refunds that want a second person's word, orders the platform gave no final
+word on (nobody asks any more, `payments.operations.query_delay`).
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ _ALL = text(
         FROM inbox_outcome x JOIN inbox i ON i.id = x.inbox_id
         JOIN merchant m ON m.id = i.merchant_id
         WHERE x.state = 'quarantined' AND m.company_id = :company
+        UNION ALL
+        SELECT 'unsettled_notice', i.id, i.received_at, i.out_trade_no, NULL, NULL, NULL, NULL
+        FROM inbox_pending p JOIN inbox i ON i.id = p.inbox_id
+        JOIN merchant m ON m.id = i.merchant_id
+        WHERE p.tries >= 5 AND m.company_id = :company
         UNION ALL
         SELECT 'dead_task', t.id, coalesce(t.done_at, t.not_before, t.created_at),
                t.kind || ' · ' || coalesce(t.last_error, ''), NULL, NULL, NULL, NULL

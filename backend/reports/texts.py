@@ -80,6 +80,7 @@ EXCEPTION = {
     "abnormal_refund": "退款异常",
     "waiting_refund": "退款待复核",
     "unanswered_order": "订单结果不明",
+    "unsettled_notice": "支付通知多次未能入账",
 }
 
 

@@ -68,20 +68,30 @@ def ask_order(
 ) -> str:
     """Ask the platform about one order; return its word (paid, unpaid, closed, …, unknown).
 
-    With close_expired an order past its last moment to pay is closed once it is known unpaid.
+    With close_expired an order past its last moment to pay, or given up by us, is closed once it
+    is known unpaid.
     """
     order = db.session.scalar(
         db.select(PaymentOrder).where(PaymentOrder.out_trade_no == out_trade_no)
     )
     provider = gateways.provider_of(db.session.get_one(Merchant, order.merchant_id))
     expired = order.time_expire + CLOSE_GRACE < clock.wire_now()
+    given_up = order.state == "closed"
     db.session.rollback()  # no open transaction while the network is awaited
     asked_at = clock.wire_now()  # the answer can be no older than the moment of asking
     trade = _ask(provider, out_trade_no, timeout)
     word = _write_answer(provider, out_trade_no, trade, asked_at)
+    if close_expired and given_up and word == "unpaid":
+        return _close_again(provider, out_trade_no)
     if close_expired and expired and word in ("unpaid", "not_exist", "closed"):
         return close_order(out_trade_no)
     return word
+
+
+def _close_again(provider: Provider, out_trade_no: str) -> str:
+    """Close at the platform what came into being there after we had given the order up."""
+    word = provider.close(out_trade_no)
+    return ask_order(out_trade_no) if word == "paid" else word
 
 
 def _ask(provider: Provider, out_trade_no: str, timeout: float | None) -> TradeState:

@@ -147,7 +147,7 @@ def _check(scope: Scope, order: PaymentOrder, amount_fen: int, earlier: int) -> 
             "refund_exceeds",
             message="more than can be refunded",
             message_zh=f"最多可退 {yuan_text(max(0, allowed))} 元（只退该笔付款未使用的余额）。",
-            what_to_do="已用于账单的款项须先冲销账单，再办理退款。",
+            what_to_do="已用于账单的款项不能在此退回，请联系财务核对。",
             fields={"amount_fen": f"最多 {yuan_text(max(0, allowed))} 元"},
         )
 

@@ -23,7 +23,7 @@ from backend.db import db, retrying, transaction
 from backend.errors import NotFound, Refusal
 from backend.payments import gateways, operations
 from backend.payments.models import LIVE, Merchant, OrderBill, PaymentOrder
-from backend.payments.providers.base import PrepayRequest, ProviderError
+from backend.payments.providers.base import PrepayRequest, Provider, ProviderError
 from backend.usecases.query_orders import ask_order, close_order
 
 EXPIRES_AFTER = timedelta(minutes=30)
@@ -62,65 +62,70 @@ def start_payment(
     """
     if method not in METHODS.get(channel, ()):
         raise Refusal("channel_unknown", message_zh="不支持该支付方式。", http=422)
-    if out_trade_no is None:
-        out_trade_no = _reusable(payer, bill_ids, channel, method)
-        if out_trade_no is not None and bind is not None:
-            with transaction():
-                bind(out_trade_no)
-    if out_trade_no is None:
-        _clear_older_checkouts(payer, bill_ids)
-        out_trade_no = retrying(lambda: _open_order(payer, bill_ids, channel, method, bind))
-    return _prepay(out_trade_no, payer, public_base_url)
+    if out_trade_no is not None:
+        return _prepay(out_trade_no, payer, public_base_url)
+    reused = _reuse_or_clear(payer, bill_ids, channel, method)
+    if reused is None:
+        opened = retrying(lambda: _open_order(payer, bill_ids, channel, method, bind))
+        return _prepay(opened, payer, public_base_url)
+    if bind is not None:
+        with transaction():
+            bind(reused)
+    return _prepay(reused, payer, public_base_url, reused=True)
 
 
-def _reusable(payer: Payer, bill_ids: Sequence[int], channel: str, method: str) -> str | None:
-    """Return a live order of the same payer for exactly these bills and today's amounts.
+def _reuse_or_clear(payer: Payer, bill_ids: Sequence[int], channel: str, method: str) -> str | None:
+    """Return the payer's own live order of the same, or close the others that overlap; then None.
 
-    The platforms ask to re-open under the *same* number, so that nobody pays twice.
+    The platforms ask to re-open under the *same* number, so that nobody pays twice. One look for
+    both: an order that appears after it is met by the unique index, never closed unseen.
     """
-    same = (payer.key, channel, method)
-    orders = [
-        order
-        for order in operations.live_orders_of_bills(bill_ids)
-        if (order.payer, order.channel, order.method) == same
-    ]
-    if not orders:
-        return None
-    fees = bills.late_fees(chosen := bills.bills_by_id(bill_ids), clock.business_today())
-    wanted = {b.id: (b.open_fen, fees[b.id].open) for b in chosen}
-    for order in orders:
-        parts = {
-            row.bill_id: (row.principal_fen, row.late_fee_fen)
-            for row in operations.order_bills(order.id)
-        }
-        if parts == wanted and order.time_expire > clock.wire_now() + timedelta(minutes=2):
-            return order.out_trade_no if order.state in ("created", "pending") else None
+    older = [o for o in operations.live_orders_of_bills(bill_ids) if o.payer == payer.key]
+    wanted = _amounts(bill_ids) if older else {}
+    for order in older:
+        if (order.channel, order.method) == (channel, method) and _is_same(order, wanted):
+            return order.out_trade_no
+    for number in [o.out_trade_no for o in older]:
+        _clear(number)
     return None
 
 
-def _clear_older_checkouts(payer: Payer, bill_ids: Sequence[int]) -> None:
-    """Ask, then close this payer's older live orders that overlap (design 4.3)."""
-    older = [
-        o.out_trade_no for o in operations.live_orders_of_bills(bill_ids) if o.payer == payer.key
-    ]
-    for number in older:
-        word = ask_order(number)
-        if word in ("unpaid", "not_exist", "closed"):
-            word = close_order(number)
-        if word in ("paid", "refunded"):
-            raise Refusal(
-                "already_paid",
-                message="an earlier order of these bills was paid",
-                message_zh="这些账单刚刚已支付成功，正在入账，请勿重复支付。",
-                what_to_do="请稍候几秒刷新账单。",
-            )
-        if word != "closed":
-            raise Refusal(
-                "payment_in_doubt",
-                message="an earlier order cannot be confirmed",
-                message_zh="上一笔支付的结果正在确认，暂不能重新发起。",
-                what_to_do="请一分钟后再试；如已扣款，系统会自动入账，不会重复收费。",
-            )
+def _amounts(bill_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Return {bill: (principal, late fee)} open today."""
+    chosen = bills.bills_by_id(bill_ids)
+    fees = bills.late_fees(chosen, clock.business_today())
+    return {b.id: (b.open_fen, fees[b.id].open) for b in chosen}
+
+
+def _is_same(order: PaymentOrder, wanted: dict[int, tuple[int, int]]) -> bool:
+    """Tell whether an order asks for exactly these bills and today's amounts, and lives on."""
+    parts = {
+        row.bill_id: (row.principal_fen, row.late_fee_fen)
+        for row in operations.order_bills(order.id)
+    }
+    lives = order.time_expire > clock.wire_now() + timedelta(minutes=2)
+    return parts == wanted and lives and order.state in ("created", "pending")
+
+
+def _clear(out_trade_no: str) -> None:
+    """Ask, then close an older checkout of the same payer (design 4.3)."""
+    word = ask_order(out_trade_no)
+    if word in ("unpaid", "not_exist", "closed"):
+        word = close_order(out_trade_no)
+    if word in ("paid", "refunded"):
+        raise Refusal(
+            "already_paid",
+            message="an earlier order of these bills was paid",
+            message_zh="这些账单刚刚已支付成功，正在入账，请勿重复支付。",
+            what_to_do="请稍候几秒刷新账单。",
+        )
+    if word != "closed":
+        raise Refusal(
+            "payment_in_doubt",
+            message="an earlier order cannot be confirmed",
+            message_zh="上一笔支付的结果正在确认，暂不能重新发起。",
+            what_to_do="请一分钟后再试；如已扣款，系统会自动入账，不会重复收费。",
+        )
 
 
 def _open_order(
@@ -216,10 +221,14 @@ def _check_payable(chosen: list[Bill], total: int) -> None:
         )
 
 
-def _prepay(out_trade_no: str, payer: Payer, public_base_url: str) -> dict[str, Any]:
+def _prepay(
+    out_trade_no: str, payer: Payer, public_base_url: str, *, reused: bool = False
+) -> dict[str, Any]:
     order = db.session.scalar(
         db.select(PaymentOrder).where(PaymentOrder.out_trade_no == out_trade_no)
     )
+    if reused and order.state in ("closing", "closed"):  # since we looked: by another tap
+        raise _another_checkout()
     if order.prepay is not None or order.state not in LIVE:
         return _answer(order)
     if order.state == "closing":  # the platform refused this number before: it is being closed
@@ -248,10 +257,29 @@ def _prepay(out_trade_no: str, payer: Payer, public_base_url: str) -> dict[str, 
         raise _prepay_refusal(error) from error
     with transaction():
         order = operations.lock_order(out_trade_no)
-        order.prepay = dict(prepay.params)
+        given_up = order.state in ("closing", "closed")
+        if not given_up:
+            order.prepay = dict(prepay.params)
         if order.state in ("created", "unknown"):
             order.state = "pending"
+    if given_up:
+        _withdraw(provider, out_trade_no)
+        raise _another_checkout()
     return _answer(order)
+
+
+def _withdraw(provider: Provider, out_trade_no: str) -> None:
+    """Close at the platform what was opened there after another checkout had closed it here.
+
+    Nobody holds the parameters of this order; should the platform not answer, it is asked again
+    before it expires (`query_orders`), and a payment is booked like any other.
+    """
+    word = provider.close(out_trade_no)
+    if word == "paid":
+        ask_order(out_trade_no)
+    elif word == "unknown":
+        with transaction():
+            operations.lock_order(out_trade_no).next_query_at = clock.wire_now()
 
 
 def _note_failure(out_trade_no: str, error: ProviderError) -> str:

@@ -500,6 +500,29 @@ def test_exceptions_of_the_company_only_newest_first(client, estate, db_owner):
     ]
 
 
+def test_a_notice_that_cannot_be_settled_is_an_exception_and_stays_pending(
+    client, estate, sandbox, db_owner
+):
+    """A fault of ours must not lose money: tried again and again, and shown to a person."""
+    number, _ = pay_twice(estate, sandbox, BILL_FEN)
+    with transaction():
+        operations.store_notice(
+            channel="wechatpay", merchant_id=db.session.scalar(db.select(Merchant.id)),
+            event_key="EV-broken", kind="payment", out_trade_no=number, raw=b"{}", headers={},
+            parsed={}, at=clock.wire_now(),
+        )  # fmt: skip
+    finance = member(client, estate, "finance")
+    for _ in range(5):
+        assert finance.ok_get("/exceptions")["items"] == []
+        db_owner.execute("UPDATE inbox_pending SET not_before = now()")
+        settle_payments()
+    (item,) = finance.ok_get("/exceptions")["items"]
+    assert (item["kind"], item["kind_text"], item["reason"]) == (
+        "unsettled_notice", "支付通知多次未能入账", number
+    )  # fmt: skip
+    assert rows(db_owner, "SELECT tries FROM inbox_pending") == [(5,)]
+
+
 def test_an_order_nobody_asks_about_any_more_is_an_exception(client, estate, sandbox, db_owner):
     from backend.usecases.query_orders import ask_order
     from backend.usecases.start_payment import Payer, start_payment

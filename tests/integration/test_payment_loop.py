@@ -5,6 +5,7 @@ The platform's own book is compared with the ledger; every refusal is checked to
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
@@ -177,6 +178,49 @@ def test_an_alipay_code_closed_unseen_can_still_be_paid_and_is_asked_about(estat
     assert settle_payments() == 1
     assert row("SELECT state FROM payment_order")["state"] == "succeeded_late"
     assert row("SELECT state FROM check_v1.bills WHERE id = :i", i=bill_id)["state"] == "paid"
+
+
+def test_an_order_closed_while_the_platform_was_opening_it_is_closed_there_too(
+    app, estate, sandbox, wait_for
+):
+    """Two taps of one payer: the first one's request is under way when the second closes it."""
+    make_merchant(estate, sandbox)
+    bills = [make_bill(estate, home) for home in estate.homes[:2]]
+    sandbox.post("/_sandbox/faults", where="wechatpay.prepay", kind="delay", ms=2000, count=1)
+
+    def first_tap() -> str:
+        with app.app_context():
+            try:
+                return open_order(estate, sandbox, bills)[0]
+            except Refusal as refusal:
+                return refusal.code
+            finally:
+                db.session.remove()
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(first_tap)
+        wait_for(lambda: total("SELECT count(*) FROM payment_order") == 1, 10)
+        db.session.rollback()
+        second, _ = open_order(estate, sandbox, bills[:1])
+        assert first.result(20) == "payment_in_doubt"
+    booked = {o["out_trade_no"]: o["state"] for o in sandbox.get("/_sandbox/book/payments")}
+    assert len(booked) == 2 and booked.pop(second) == "NOTPAY"
+    assert set(booked.values()) == {"CLOSED"}
+    states = db.session.execute(text("SELECT state FROM payment_order ORDER BY 1")).scalars()
+    assert list(states) == ["closed", "pending"]
+
+
+def test_a_given_up_order_the_platform_opened_late_is_closed_by_the_janitor(estate, sandbox):
+    make_merchant(estate, sandbox)
+    number, _ = open_order(estate, sandbox, [make_bill(estate, estate.homes[0])])
+    db.session.execute(text("UPDATE payment_order SET state = 'closing'"))
+    db.session.execute(
+        text("UPDATE payment_order SET state = 'closed', closed_at = now(), next_query_at = now()")
+    )
+    db.session.commit()
+    assert sandbox.get("/_sandbox/book/payments")[0]["state"] == "NOTPAY"
+    assert query_orders() == 1
+    assert sandbox.get("/_sandbox/book/payments", out_trade_no=number)[0]["state"] == "CLOSED"
 
 
 def test_a_closed_code_is_left_alone_after_its_last_moment(estate, sandbox):
