@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.product import PROJECT
 
-SEED, SECONDS, KILLS, WIPES, STOPS = 20261122, 45, 60, 20, 5
+SEED, SECONDS, KILLS, WIPES, STOPS = 20261122, 30, 60, 20, 5
 
 
 @pytest.fixture(scope="session")

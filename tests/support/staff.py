@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
 from flask.testing import FlaskClient
 
-from tests.factories.estate import PASSWORD, Staff
+from backend.identity import tokens
+from tests.factories.estate import Staff
 
 PREFIX = "/admin/api/v1"
 _keys = count(1)
@@ -19,14 +21,22 @@ def new_key() -> str:
 
 
 class StaffClient:
-    """`get`/`post` answer (status, body); `ok_*` insist on 2xx and return the body."""
+    """`get`/`post` answer (status, body); `ok_*` insist on 2xx and return the body.
 
-    def __init__(self, client: FlaskClient, staff: Staff, password: str = PASSWORD) -> None:
+    The token is the one a log-in gives; checking a password is slow on purpose, and log-ins have
+    their own tests (tests/api/test_admin_session.py, tests/browser).
+    """
+
+    def __init__(self, client: FlaskClient, staff: Staff) -> None:
         self.client = client
         self.staff = staff
-        answer = client.post(f"{PREFIX}/login", json={"login": staff.login, "password": password})
-        assert answer.status_code == 200, answer.text
-        self.token = answer.get_json()["token"]
+        self.token, _ = tokens.issue(
+            audience=tokens.STEWARD,
+            subject=staff.id,
+            version=1,  # that of a new member of staff
+            secret=client.application.config["SETTINGS"].secret_key,
+            now=datetime.now(UTC),
+        )
 
     @property
     def headers(self) -> dict[str, str]:
