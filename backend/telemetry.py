@@ -1,7 +1,8 @@
 """Counters and the log handle, importable from every floor above the database.
 
 With PROMETHEUS_MULTIPROC_DIR set every process keeps its numbers in files of that folder, and
-one `/metrics` adds them all up; a gauge must then say how (`multiprocess_mode`).
+one `/metrics` adds them all up. Counters and histograms only: a gauge would have to be told how to
+add up, and to forget dead processes.
 """
 
 from __future__ import annotations
@@ -10,15 +11,12 @@ import re
 import traceback
 
 import structlog
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Histogram
 
 log = structlog.get_logger("jiaoqing")
 
 REQUESTS = Counter("jiaoqing_http_requests_total", "HTTP answers", ["endpoint", "status"])
 LATENCY = Histogram("jiaoqing_http_seconds", "HTTP time", ["endpoint"])
-IN_HAND = Gauge(
-    "jiaoqing_http_in_hand", "HTTP calls being answered", ["endpoint"], multiprocess_mode="livesum"
-)
 NOTICES = Counter("jiaoqing_notices_total", "Platform notices", ["channel", "result"])
 SETTLED = Counter("jiaoqing_settled_total", "Settled payments", ["channel", "result"])
 MESSAGES = Counter("jiaoqing_messages_total", "Messages by outcome", ["channel", "result"])

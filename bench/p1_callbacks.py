@@ -173,13 +173,15 @@ def _serving(here: Place, platform: notices.Platform) -> Iterator[dict[str, _Ser
             ),
             encoding="utf-8",
         )
+        metrics = Path(folder) / "metrics"
+        metrics.mkdir()
         applications = {"product": "wsgi:app", "floor": f"bench.p1_floor:make('{config}')"}
         processes, servers = [], {}
         try:
             for kind, application in applications.items():
                 port = free_port()
                 with (Path(folder) / f"{kind}.log").open("wb") as log:
-                    processes.append(_start(application, port, log))
+                    processes.append(_start(application, port, log, metrics))
                 servers[kind] = _Server(kind, port, here.database.owner_url)
             for server in servers.values():
                 _wait_for(server.port)
@@ -191,8 +193,8 @@ def _serving(here: Place, platform: notices.Platform) -> Iterator[dict[str, _Ser
                 process.wait(30)
 
 
-def _start(application: str, port: int, log) -> subprocess.Popen:
-    """Run the Procfile's web line with another application and port."""
+def _start(application: str, port: int, log, metrics: Path) -> subprocess.Popen:
+    """Run the Procfile's web line, counting for all processes as `make run` makes it count."""
     web = next(
         line.split(":", 1)[1]
         for line in (ROOT / "Procfile").read_text(encoding="utf-8").splitlines()
@@ -202,6 +204,7 @@ def _start(application: str, port: int, log) -> subprocess.Popen:
     environment = os.environ | {
         "BIND": "127.0.0.1",
         "PORT": str(port),
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
     }
     return spawn(["sh", "-c", f"exec {command}"], cwd=ROOT, env=environment, stdout=log, stderr=log)

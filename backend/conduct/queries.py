@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import text
 
 from backend.clock import SHANGHAI, date_of
+from backend.conduct.holds_sql import PAYING
 from backend.conduct.models import ContactLog, Hold
 from backend.conduct.rules import PastContact, decide, next_allowed
 from backend.db import db
@@ -108,15 +109,8 @@ def _money(pairs: Collection[Pair], today: date) -> dict[Pair, Any]:
     """Overdue bills of each pair, and whether a payment of them may be on its way."""
     rows = db.session.execute(
         text(
-            """
-            SELECT p.house_id, p.party_id, array_agg(b.id) AS bills,
-              bool_or(EXISTS (
-                SELECT 1 FROM order_bill ob JOIN payment_order o ON o.id = ob.order_id
-                LEFT JOIN inbox_pending ip ON ip.out_trade_no = o.out_trade_no
-                WHERE ob.bill_id = b.id
-                  AND (o.state IN ('created','pending','unknown','closing')
-                       OR (o.state = 'closed' AND o.next_query_at IS NOT NULL)
-                       OR ip.inbox_id IS NOT NULL))) AS paying
+            f"""
+            SELECT p.house_id, p.party_id, array_agg(b.id) AS bills, bool_or({PAYING}) AS paying
             FROM unnest(CAST(:houses AS bigint[]), CAST(:parties AS bigint[]))
                  AS p(house_id, party_id)
             JOIN bill b ON b.house_id = p.house_id AND b.party_id = p.party_id

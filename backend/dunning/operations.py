@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from sqlalchemy import text
 
-from backend.conduct.holds_sql import BULK_PLAN, HOLDS_IN_FORCE, NOT_HELD
+from backend.conduct.holds_sql import BULK_PLAN, HOLDS_IN_FORCE, NOT_HELD, PAYING
 from backend.db import db
 from backend.reminders import rules
 
@@ -112,13 +112,8 @@ def keep_promises(*, house_ids: Collection[int], now: datetime) -> None:
     )
 
 
-_PAYING = """EXISTS (
-    SELECT 1 FROM bill b JOIN order_bill ob ON ob.bill_id = b.id
-    JOIN payment_order o ON o.id = ob.order_id
-    LEFT JOIN inbox_pending ip ON ip.out_trade_no = o.out_trade_no
-    WHERE b.house_id = p.house_id AND b.party_id = p.party_id
-      AND (o.state IN ('created','pending','unknown','closing')
-           OR (o.state = 'closed' AND o.next_query_at IS NOT NULL) OR ip.inbox_id IS NOT NULL))"""
+_PAYING = f"""EXISTS (SELECT 1 FROM bill b WHERE b.house_id = p.house_id
+                     AND b.party_id = p.party_id AND {PAYING})"""
 
 
 def promises_waiting(*, community_id: int, today: date) -> int:

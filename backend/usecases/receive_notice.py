@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backend import clock
-from backend.db import db, transaction
+from backend.db import committing_each_statement, db, transaction
 from backend.payments import inbox, operations
 from backend.payments.checks import mismatch
 from backend.payments.providers.base import Answer, BadNotice, Notice, Provider
@@ -90,8 +90,8 @@ def _keep_usual(notice: Notice, provider: Provider, kept: dict[str, Any]) -> boo
         notice, amount_fen=notice.amount_fen, same_merchant=True, account=own_account
     ):
         return False
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        stored = inbox.store(connection.connection.driver_connection, only_fitting=True, **kept)
+    with committing_each_statement() as driver:
+        stored = inbox.store(driver, only_fitting=True, **kept)
     return stored is not None and stored.inbox_id is not None
 
 

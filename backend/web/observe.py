@@ -20,7 +20,7 @@ from prometheus_client import REGISTRY as ONE_PROCESS
 from prometheus_client.values import MutexValue, ValueClass
 
 from backend import clock
-from backend.telemetry import IN_HAND, LATENCY, REQUESTS, fault_text, log, where
+from backend.telemetry import LATENCY, REQUESTS, fault_text, log, where
 from backend.web.auth import policy
 
 REQUEST_ID = "X-Request-Id"
@@ -85,12 +85,10 @@ def init_app(app: Flask) -> None:
         given = request.headers.get(REQUEST_ID, "")
         g.request_id = given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
         g.began = clock.monotonic()
-        IN_HAND.labels(request.endpoint or "none").inc()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
     app.after_request(_end)
-    app.teardown_request(_out_of_hand)
     wanted = dict(_HEADERS)
     if app.config["SETTINGS"].is_production:
         wanted["Strict-Transport-Security"] = "max-age=31536000"
@@ -123,11 +121,6 @@ def _end(response: Response) -> Response:
             ms=round(seconds * 1000, 1),
         )
     return response
-
-
-def _out_of_hand(_error: BaseException | None) -> None:
-    if "began" in g:
-        IN_HAND.labels(request.endpoint or "none").dec()
 
 
 @policy("public")
