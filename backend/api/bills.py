@@ -7,10 +7,11 @@ from typing import Any
 
 from backend import clock
 from backend.api import schemas
+from backend.billing.models import Bill
 from backend.identity import queries
 from backend.reports import paging
 from backend.reports.bills import bill_views, payable_totals
-from backend.reports.owner import require_bills, visible_bills
+from backend.reports.owner import require_bills, visible_bills, visible_payable_bills
 from backend.reports.paid import with_payments
 from backend.usecases.open_dispute import open_dispute as place_dispute
 from backend.web import Blueprint, current_owner, idempotent, policy
@@ -24,27 +25,28 @@ blp = Blueprint("owner_bills", __name__, url_prefix="/api/v1", description="è´¦å
 @blp.response(200, schemas.BillPage)
 def list_bills(query: dict[str, Any]) -> Any:
     """Bills of the bound houses: open ones oldest due first, or all of them newest first."""
-    account_id, house_id = current_owner().account_id, query.get("house_id")
-    if house_id is not None:
-        queries.binding_of(account_id, house_id)
+    mine = {"account_id": current_owner().account_id, "house_id": query.get("house_id")}
+    if mine["house_id"] is not None:
+        queries.binding_of(**mine)
     today = clock.business_today()
-    mine = {"account_id": account_id, "house_id": house_id}
-    rows, next_cursor = paging.page(
-        visible_bills(
-            **mine,
-            open_only=query["state"] == "open",
-            after=paging.decode(query.get("cursor"), date.fromisoformat, paging.big),
-            limit=paging.PAGE + 1,
-        ),
-        paging.PAGE,
-        lambda bill: (bill.due_date.isoformat(), bill.id),
-    )
+    payable = visible_payable_bills(**mine, as_of=today)
+    after = paging.decode(query.get("cursor"), date.fromisoformat, paging.big)
+    if query["state"] == "open":
+        rows = [bill for bill in payable if after is None or _place(bill) > after]
+    else:
+        rows = visible_bills(**mine, after=after, limit=paging.PAGE + 1)
+    rows, next_cursor = paging.page(rows, paging.PAGE, _place)
     return {
         "items": with_payments(bill_views(rows, as_of=today)),
-        "totals": payable_totals(visible_bills(**mine, open_only=True), as_of=today),
+        "totals": payable_totals(payable, as_of=today),
         "as_of": today,
         "next_cursor": next_cursor,
     }
+
+
+def _place(bill: Bill) -> tuple[date, int]:
+    """Where a bill stands in the list: what a cursor remembers."""
+    return bill.due_date, bill.id
 
 
 @blp.post("/disputes")

@@ -17,6 +17,7 @@ from backend.money import decimal_text, yuan_text
 from backend.reminders.facts import period_text
 
 STATE_ZH = {"open": "待缴", "part_paid": "部分已缴", "paid": "已缴清", "reversed": "已作废"}
+REST_ZH = "本金已缴，违约金待缴"
 
 
 def bill_views(chosen: Sequence[Bill], *, as_of: date) -> list[dict[str, Any]]:
@@ -80,7 +81,7 @@ def _view(bill: Bill, fee: BillFee, detail: dict[str, Any], as_of: date) -> dict
         "payable_fen": open_fen + late,
         "payable_text": yuan_text(open_fen + late),
         "state": bill.state,
-        "state_text": STATE_ZH[bill.state],
+        "state_text": REST_ZH if late and not open_fen else STATE_ZH[bill.state],
         "late_fee_explained": [_step(step) for step in fee.steps] if late else [],
         "lines": [_line(*line) for line in detail["lines"]],
     }

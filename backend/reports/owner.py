@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Row, func, text
 
+from backend.billing import queries as billing
 from backend.billing.models import Bill, Receipt
 from backend.db import db
 from backend.errors import NotFound
@@ -40,29 +41,39 @@ def visible_bills(
     *,
     account_id: int,
     house_id: int | None = None,
-    open_only: bool = False,
     after: tuple[date, int] | None = None,
     limit: int | None = None,
 ) -> list[Bill]:
-    """Return visible bills: open ones oldest due first, all of them newest due first.
+    """Return the visible bills that were not reversed, newest due first.
 
     after: (due date, id) of the last bill of the page before.
     """
+    query = _visible(account_id, house_id).where(Bill.state != "reversed")
+    if after:
+        query = query.where(db.tuple_(Bill.due_date, Bill.id) < after)
+    query = query.order_by(Bill.due_date.desc(), Bill.id.desc())
+    return list(db.session.scalars(query.limit(limit)))
+
+
+def visible_payable_bills(
+    *, account_id: int, house_id: int | None = None, as_of: date
+) -> list[Bill]:
+    """Return the visible bills on which anything can be paid as of a day, oldest due first.
+
+    Late fee left over on a bill whose principal is paid counts, as on the quick-pay page.
+    """
+    visible = {
+        bill.id: bill.house_id for bill in db.session.scalars(_visible(account_id, house_id))
+    }
+    payable = billing.payable_bills(set(visible.values()), as_of)
+    return [bill for bill in payable if bill.id in visible]
+
+
+def _visible(account_id: int, house_id: int | None) -> Any:
     query = db.select(Bill).where(
         Bill.id.in_(text(_VISIBLE).bindparams(account=account_id).columns(Bill.id))
     )
-    if house_id is not None:
-        query = query.where(Bill.house_id == house_id)
-    place = db.tuple_(Bill.due_date, Bill.id)
-    if open_only:
-        query = query.where(Bill.state.in_(("open", "part_paid")))
-        query = query.order_by(Bill.due_date, Bill.id)
-        query = query.where(place > after) if after else query
-    else:
-        query = query.where(Bill.state != "reversed")
-        query = query.order_by(Bill.due_date.desc(), Bill.id.desc())
-        query = query.where(place < after) if after else query
-    return list(db.session.scalars(query.limit(limit)))
+    return query if house_id is None else query.where(Bill.house_id == house_id)
 
 
 def require_bills(*, account_id: int, bill_ids: Collection[int]) -> list[Bill]:
@@ -70,12 +81,7 @@ def require_bills(*, account_id: int, bill_ids: Collection[int]) -> list[Bill]:
     wanted = set(bill_ids)
     found = list(
         db.session.scalars(
-            db.select(Bill)
-            .where(
-                Bill.id.in_(wanted),
-                Bill.id.in_(text(_VISIBLE).bindparams(account=account_id).columns(Bill.id)),
-            )
-            .order_by(Bill.due_date, Bill.id)
+            _visible(account_id, None).where(Bill.id.in_(wanted)).order_by(Bill.due_date, Bill.id)
         )
     )
     if not wanted or len(found) != len(wanted):

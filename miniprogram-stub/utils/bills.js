@@ -15,6 +15,7 @@ function lateFeeSteps(bill) {
 function dueWords(bill, asOf) {
   if (bill.state === 'reversed') return '已作废，无需缴纳';
   if (bill.payable_fen === 0) return '已缴清，谢谢您';
+  if (bill.open_fen === 0) return bill.state_text; // only late fee is left
   const day = dayText(bill.due_date);
   if (bill.overdue_days > 0) return `缴费日${day}，已过${bill.overdue_days}天`;
   return bill.due_date === asOf ? `今天（${day}）到期` : `请于${day}前缴纳`;

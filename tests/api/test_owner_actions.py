@@ -18,6 +18,7 @@ from backend.ledger.operations import Entry
 from backend.points.models import PointsProgramme
 from backend.reminders import operations as reminders
 from tests.factories.estate import BILL_FEN, TODAY, make_bill, make_estate, set_business_now
+from tests.integration.test_promises import pay
 from tests.support.owner import OwnerClient, bound_owner, counts, new_key, register_apps, scalar
 
 MONEY = ("journal", "posting", "principal_event", "points_entry", "hold", "late_fee_freeze")
@@ -65,6 +66,24 @@ def test_a_late_bill_explains_its_late_fee(owner, bill_id):
     for step in bill["late_fee_explained"]:
         assert step["base_fen"] == BILL_FEN and step["rate_text"] and step["exact_text"]
     assert bill["overdue_days"] == 30
+
+
+@pytest.mark.covers("C10")
+def test_late_fee_left_on_a_paid_bill_is_listed_and_can_be_paid(owner, estate):
+    home = estate.homes[0]
+    late = make_bill(estate, home, due_date=date(2026, 10, 15))
+    new = make_bill(estate, home, due_date=TODAY + timedelta(days=9), fen=4_000)
+    on_time = make_bill(estate, home, due_date=TODAY, fen=5_000, period_from=date(2026, 7, 1))
+    pay(estate, home, late, BILL_FEN, day=TODAY)  # at the bank, without its late fee of 193 fen
+    pay(estate, home, on_time, 5_000, day=TODAY)
+    page = owner.ok_get("/bills", state="open")
+    shown = [(int(b["id"]), b["payable_fen"], b["state_text"]) for b in page["items"]]
+    assert shown == [(late, 193, "本金已缴，违约金待缴"), (new, 4_000, "待缴")]
+    assert page["totals"]["payable_fen"] == 4_193
+    [step] = page["items"][0]["late_fee_explained"]
+    assert step["base_fen"] == BILL_FEN
+    every = owner.ok_get("/bills", state="all")
+    assert every["totals"] == page["totals"] and len(every["items"]) == 3
 
 
 # ---------------------------------------------------------------- promises

@@ -15,6 +15,16 @@ from tests.support.servers import Database
 from tests.support.wait import wait_for
 
 
+@pytest.fixture(autouse=True)
+def pool(ctx) -> Iterator[None]:
+    """A pool of one connection, and none that the server closed left for the next test."""
+    db.session.remove()
+    db.engine.dispose()
+    yield
+    db.session.remove()
+    db.engine.dispose()
+
+
 @pytest.fixture
 def beside(clean_database: Database) -> Iterator[psycopg.Connection]:
     """A connection of the same role, which may see and end the pool's connections."""
@@ -35,14 +45,14 @@ def end(beside: psycopg.Connection, pid: int) -> None:
     wait_for(lambda: beside.execute(alive, (pid,)).fetchone()[0] == 0, 10, what="the end of it")
 
 
-def test_a_rested_connection_the_server_closed_is_replaced_unseen(ctx, beside, monkeypatch):
+def test_a_rested_connection_the_server_closed_is_replaced_unseen(beside, monkeypatch):
     monkeypatch.setattr(database, "_TRUSTED_SECONDS", 0.0)  # every connection has rested enough
     before = backend_pid()
     end(beside, before)
     assert backend_pid() != before
 
 
-def test_one_in_use_a_moment_ago_fails_once_and_is_replaced(ctx, beside, monkeypatch):
+def test_one_in_use_a_moment_ago_fails_once_and_is_replaced(beside, monkeypatch):
     monkeypatch.setattr(database, "_TRUSTED_SECONDS", 3600.0)
     before = backend_pid()
     end(beside, before)
@@ -52,7 +62,7 @@ def test_one_in_use_a_moment_ago_fails_once_and_is_replaced(ctx, beside, monkeyp
     assert backend_pid() != before
 
 
-def test_the_callbacks_road_throws_a_broken_connection_away(ctx, beside):
+def test_the_callbacks_road_throws_a_broken_connection_away(beside):
     with committing_each_statement() as driver:
         broken = driver.execute("SELECT pg_backend_pid()").fetchone()[0]
     with pytest.raises(psycopg.OperationalError), committing_each_statement() as driver:
@@ -62,7 +72,7 @@ def test_the_callbacks_road_throws_a_broken_connection_away(ctx, beside):
         assert driver.execute("SELECT pg_backend_pid()").fetchone()[0] != broken
 
 
-def test_the_callbacks_road_commits_each_statement_and_leaves_no_trace(ctx, beside):
+def test_the_callbacks_road_commits_each_statement_and_leaves_no_trace(beside):
     mark = "SELECT pg_backend_pid(), set_config('jiaoqing.mark', 'here', true)"
     with committing_each_statement() as driver:
         pid = driver.execute(mark).fetchone()[0]

@@ -53,6 +53,11 @@ describe('bills', () => {
     ['2026-01-12', {}, '请于2026年1月15日前缴纳'],
     ['2026-01-27', { overdue_days: 12 }, '缴费日2026年1月15日，已过12天'],
     ['2026-01-27', { payable_fen: 0, state: 'paid' }, '已缴清，谢谢您'],
+    [
+      '2026-01-27',
+      { open_fen: 0, payable_fen: 193, state: 'paid', state_text: '本金已缴，违约金待缴' },
+      '本金已缴，违约金待缴',
+    ],
     ['2026-01-27', { payable_fen: 0, state: 'reversed' }, '已作废，无需缴纳'],
   ])('on %s %p is said as %p', (asOf, changes, words) => {
     expect(bills.dueWords(bill('1', changes), asOf)).toBe(words);
