@@ -22,13 +22,13 @@ run: ## install, start PostgreSQL, Valkey and every process, print addresses and
 	@$(PYTHON) -m launcher run
 
 test: setup jest web-test ## the whole suite: mini-program, admin page, then pytest
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m tests.suite $(ARGS)
 
 test-quick: setup ## pytest without the tests marked slow or chaos
-	@$(BIN)/python -m pytest --quick $(ARGS)
+	@$(BIN)/python -m tests.suite --quick $(ARGS)
 
 test-system: setup ## pytest on the system's PostgreSQL (15 if there) and Redis
-	@JIAOQING_SYSTEM_SERVERS=1 $(BIN)/python -m pytest $(ARGS)
+	@JIAOQING_SYSTEM_SERVERS=1 $(BIN)/python -m tests.suite $(ARGS)
 
 jest:
 	@npm --prefix miniprogram-stub test --silent

@@ -204,18 +204,15 @@ def take_slot(*, job: str, slot: datetime) -> bool:
     return db.session.execute(statement).first() is not None
 
 
+HOLD = """SELECT 1 FROM task WHERE id = :task_id AND lease_no = :lease_no AND state = 'leased'
+    FOR UPDATE"""
+"""SQL of `hold`, for a statement that does more."""
+
+
 def hold(*, task_id: int, lease_no: int) -> bool:
     """Lock the row if this attempt still owns it; an orphan with an old number gets False.
 
     Nobody can claim the row while the caller's transaction lasts (SKIP LOCKED passes it by).
     """
-    return (
-        db.session.execute(
-            text(
-                "SELECT 1 FROM task WHERE id = :id AND lease_no = :no AND state = 'leased' "
-                "FOR UPDATE"
-            ),
-            {"id": task_id, "no": lease_no},
-        ).first()
-        is not None
-    )
+    held = db.session.execute(text(HOLD), {"task_id": task_id, "lease_no": lease_no})
+    return held.first() is not None

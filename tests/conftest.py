@@ -26,14 +26,24 @@ _fresh_numbers = count(1)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="leave out tests marked slow or chaos")
+    parser.addoption(
+        "--part", choices=("together", "alone"),
+        help="tests that bear others beside them, or those marked alone (tests/suite.py)",
+    )  # fmt: skip
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--quick"):
-        return
-    left_out = [item for item in items if set(item.keywords) & {"slow", "chaos"}]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
+    left_out = {item for item in items if _is_left_out(config, set(item.keywords))}
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _is_left_out(config: pytest.Config, marks: set[str]) -> bool:
+    if config.getoption("--quick") and marks & {"slow", "chaos"}:
+        return True
+    part = config.getoption("--part")
+    return part is not None and (part == "alone") != ("alone" in marks)
 
 
 @pytest.fixture(scope="session")

@@ -85,14 +85,14 @@ def bills_by_id(bill_ids: Collection[int]) -> list[Bill]:
 def late_fees(bills: Sequence[Bill], as_of: date) -> dict[int, BillFee]:
     """Return the late fee of each bill as of a business day by the one rule M7.
 
-    Four queries whatever the number of bills. Bills of an item without terms have no fee (C8).
+    At most four queries whatever the number of bills; a bill that is not overdue asks none. Bills
+    of an item without terms have no fee (C8).
     """
     if not bills:
         return {}
     terms = _terms({bill.fee_item_id for bill in bills})
-    ids = [bill.id for bill in bills]
-    changes = _changes(ids)
-    freezes = _freezes(ids)
+    ids = [bill.id for bill in bills if bill.due_date < as_of and bill.fee_item_id in terms]
+    changes, freezes = (_changes(ids), _freezes(ids)) if ids else ({}, {})
     result = {}
     for bill in bills:
         clause = terms.get(bill.fee_item_id)
@@ -104,8 +104,8 @@ def late_fees(bills: Sequence[Bill], as_of: date) -> dict[int, BillFee]:
             due=bill.due_date,
             as_of=as_of,
             terms=clause,
-            changes=changes[bill.id],
-            freezes=freezes[bill.id],
+            changes=changes.get(bill.id, ()),
+            freezes=freezes.get(bill.id, ()),
         )
         settled = bill.late_fee_paid_fen + bill.late_fee_waived_fen
         result[bill.id] = BillFee(fee.fen, max(0, fee.fen - settled), fee.steps)

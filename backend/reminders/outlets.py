@@ -68,21 +68,20 @@ _REGISTERED = text(
     "SELECT (SELECT array_agg(config_enc ORDER BY id) FROM wechat_app WHERE company_id = :c), "
     "(SELECT config_enc FROM sms_account WHERE company_id = :c ORDER BY id DESC LIMIT 1)"
 )
-_OPENIDS = text(
+_REACHABLE = text(
     """
-    SELECT o.appid, o.openid, o.following, a.kind,
+    SELECT phone.value_enc AS mobile, o.appid, o.openid, o.following, a.kind,
            (SELECT g.granted - g.used FROM subscribe_grant g WHERE g.appid = o.appid
             AND g.openid = o.openid AND g.template_id = :template) AS grants
-    FROM binding b JOIN owner_openid o ON o.account_id = b.account_id
-    JOIN wechat_app a ON a.appid = o.appid
-    WHERE b.party_id = :party AND b.house_id = :house AND b.ended_at IS NULL
+    FROM (SELECT (SELECT value_enc FROM contact_point WHERE party_id = :party AND kind = 'mobile'
+                  AND state = 'valid' ORDER BY rank, id LIMIT 1)) AS phone(value_enc)
+    LEFT JOIN (binding b JOIN owner_openid o ON o.account_id = b.account_id
+               JOIN wechat_app a ON a.appid = o.appid)
+           ON b.party_id = :party AND b.house_id = :house AND b.ended_at IS NULL
     ORDER BY b.bound_at DESC
     """
 )
-_MOBILE = text(
-    "SELECT value_enc FROM contact_point WHERE party_id = :party AND kind = 'mobile' "
-    "AND state = 'valid' ORDER BY rank, id LIMIT 1"
-)
+"""One row for each WeChat identity of the party at the house, or one without any."""
 
 
 def outlet_for(
@@ -96,7 +95,7 @@ def outlet_for(
         if (template := channel.template_for(event)) is not None
     }
     people = db.session.execute(
-        _OPENIDS,
+        _REACHABLE,
         {
             "party": party_id,
             "house": house_id,
@@ -105,7 +104,7 @@ def outlet_for(
     ).all()
     follower = next((p for p in people if p.kind == "official_account" and p.following), None)
     granted = next((p for p in people if p.kind == "miniprogram" and (p.grants or 0) > 0), None)
-    mobile = db.session.execute(_MOBILE, {"party": party_id}).scalar()
+    mobile = people[0].mobile
     reach = rules.Reach(
         follows=follower is not None,
         grants=granted.grants if granted else 0,

@@ -186,18 +186,26 @@ def _last_look(order: PaymentOrder, now: datetime) -> datetime | None:
     return last if now < last else None
 
 
+ORDERS_TO_ASK = """SELECT DISTINCT o.out_trade_no FROM payment_order o
+    JOIN order_bill ob ON ob.order_id = o.id WHERE ob.bill_id = ANY(%s)
+     AND (o.state IN ('created','pending','unknown','closing')
+          OR (o.state = 'closed' AND o.closed_at > :day_ago))"""
+"""SQL: the live or freshly closed orders of an array of bills."""
+
+
+def day_ago() -> datetime:
+    """Return since when a closed order is still asked about."""
+    return clock.wire_now() - timedelta(hours=24)
+
+
 def ask_about_bills(bill_ids: Sequence[int], *, timeout: float = 1.0) -> dict[str, str]:
     """Ask about every live or freshly closed order of these bills (before a send permit)."""
-    now = clock.wire_now()
-    numbers = list(
-        db.session.scalars(
-            text(
-                "SELECT DISTINCT o.out_trade_no FROM payment_order o "
-                "JOIN order_bill ob ON ob.order_id = o.id WHERE ob.bill_id = ANY(:ids) AND "
-                "(o.state IN ('created','pending','unknown','closing') OR "
-                " (o.state = 'closed' AND o.closed_at > :day_ago))"
-            ),
-            {"ids": list(bill_ids), "day_ago": now - timedelta(hours=24)},
-        )
-    )
+    numbers = db.session.scalars(
+        text(ORDERS_TO_ASK % ":ids"), {"ids": list(bill_ids), "day_ago": day_ago()}
+    ).all()
+    return ask_orders(numbers, timeout=timeout)
+
+
+def ask_orders(numbers: Sequence[str], *, timeout: float = 1.0) -> dict[str, str]:
+    """Ask about these orders; return the platform's word on each."""
     return {number: ask_order(number, timeout=timeout) for number in numbers}

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from backend import clock, tasks
 from backend.billing import operations as billing
@@ -27,7 +27,7 @@ from backend.conduct.operations import No
 from backend.db import db, transaction
 from backend.dunning import promises
 from backend.estate import privacy
-from backend.estate.models import Community, Company
+from backend.estate.models import Community, Company, House, Party
 from backend.identity.pay_codes import pay_code
 from backend.reminders import outlets, templates
 from backend.reminders.channels.base import Outcome
@@ -35,7 +35,7 @@ from backend.reminders.facts import facts_of
 from backend.reminders.models import Message
 from backend.telemetry import MESSAGES
 from backend.usecases.message_outcomes import note_outcome
-from backend.usecases.query_orders import ask_about_bills
+from backend.usecases.query_orders import ORDERS_TO_ASK, ask_orders, day_ago
 from backend.usecases.record_receipts import apply_early
 
 DOUBT_RETRY = timedelta(seconds=5)
@@ -44,15 +44,27 @@ ABOUT_MONEY_DUE = ("bill", "reminder", "dunning", "promise")
 
 
 _FIRST_LOOK = text(
-    """
+    f"""
     SELECT m.state, m.kind, b.bill_ids, EXISTS (
         SELECT 1 FROM order_bill ob JOIN payment_order o ON o.id = ob.order_id
         JOIN inbox_pending ip ON ip.out_trade_no = o.out_trade_no
-        WHERE ob.bill_id = ANY(b.bill_ids)) AS notice_pending
+        WHERE ob.bill_id = ANY(b.bill_ids)) AS notice_pending,
+        ARRAY({ORDERS_TO_ASK % "b.bill_ids"}) AS orders
     FROM message m CROSS JOIN LATERAL (
-        SELECT coalesce(array_agg(mb.bill_id ORDER BY mb.bill_id), '{}') AS bill_ids
+        SELECT coalesce(array_agg(mb.bill_id ORDER BY mb.bill_id), '{{}}') AS bill_ids
         FROM message_bill mb WHERE mb.message_id = m.id) b
     WHERE m.id = :id
+    """
+)
+
+
+_BEGIN = text(
+    f"""
+    WITH held AS ({tasks.HOLD}),
+    called AS (UPDATE message SET state = 'calling', calling_at = :now
+               WHERE id = :id AND state = 'planned' AND EXISTS (SELECT 1 FROM held)
+               RETURNING id)
+    SELECT EXISTS (SELECT 1 FROM held) AS held, EXISTS (SELECT 1 FROM called) AS called
     """
 )
 
@@ -71,7 +83,7 @@ class Claim:
 
 def send_message(*, message_id: int, claim: Claim) -> str:
     """Send, refuse or postpone one message; return its new state. Safe to run twice."""
-    first = db.session.execute(_FIRST_LOOK, {"id": message_id}).one()
+    first = db.session.execute(_FIRST_LOOK, {"id": message_id, "day_ago": day_ago()}).one()
     db.session.rollback()
     if first.state in ("calling", "in_doubt"):
         from backend.usecases.recover_message import recover_message
@@ -83,7 +95,7 @@ def send_message(*, message_id: int, claim: Claim) -> str:
     if first.kind in ABOUT_MONEY_DUE:
         if first.notice_pending:  # the platform has said its word already: nothing to ask
             return _wait_for_notice(message_id, claim)
-        ask_about_bills(bill_ids)
+        ask_orders(first.orders)
     begun = _begin_calling(message_id, claim)
     if begun != "calling":
         return begun
@@ -112,16 +124,14 @@ def _wait_for_notice(message_id: int, claim: Claim) -> str:
 def _begin_calling(message_id: int, claim: Claim) -> str:
     """Leave the trace of a call; 'suppressed' when a payment silenced the message meanwhile."""
     with transaction():
-        if not tasks.hold(task_id=claim.task_id, lease_no=claim.lease_no):
+        row = db.session.execute(
+            _BEGIN,
+            {"id": message_id, "now": clock.wire_now(),
+             "task_id": claim.task_id, "lease_no": claim.lease_no},
+        ).one()  # fmt: skip
+        if not row.held:
             return "lease_lost"
-        changed = db.session.execute(
-            text(
-                "UPDATE message SET state = 'calling', calling_at = :now "
-                "WHERE id = :id AND state = 'planned'"
-            ),
-            {"id": message_id, "now": clock.wire_now()},
-        ).rowcount
-        if changed == 1:
+        if row.called:
             return "calling"
         state = db.session.scalar(db.select(Message.state).where(Message.id == message_id))
         if state != "suppressed":
@@ -224,8 +234,7 @@ def _not_now(message: Message, no: No, claim: Claim) -> str:
 
 def _deliver(message: Message, open_bills: list[Bill], bill_ids: list[int], claim: Claim) -> str:
     # held to the end of the call: the session forgets what nobody holds and would ask again
-    community = db.session.get_one(Community, message.community_id)
-    company = db.session.get_one(Company, community.company_id)
+    company, *_held = _whom_it_names(message)
     outlet = outlets.outlet_for(
         company_id=company.id,
         house_id=message.house_id,
@@ -249,6 +258,17 @@ def _deliver(message: Message, open_bills: list[Bill], bill_ids: list[int], clai
     return apply_early(message)
 
 
+def _whom_it_names(message: Message) -> Row[Any]:
+    """Read company, community, house and person in one question; `facts_of` finds them."""
+    return db.session.execute(
+        db.select(Company, Community, House, Party)
+        .join(Community, Community.company_id == Company.id)
+        .join(House, House.community_id == Community.id)
+        .join(Party, Party.id == message.party_id)
+        .where(House.id == message.house_id)
+    ).one()
+
+
 def hand_over(
     message: Message,
     open_bills: list[Bill],
@@ -262,10 +282,10 @@ def hand_over(
     long a token or a free thread is waited for.
     """
     rendered = _render(message, open_bills, bill_ids, outlet.channel.name)
-    message.rendered_enc = privacy.encrypt(company_id, rendered.text)
     asked = None
     if message.kind in ABOUT_MONEY_DUE:
         asked = conduct.oldest_answer(bill_ids)
+    message.rendered_enc = privacy.encrypt(company_id, rendered.text)  # written with the outcome
     left = (asked + STARTS_WITHIN - clock.wire_now()).total_seconds() if asked else None
     return outlet.channel.send(
         recipient=outlet.recipient,

@@ -81,7 +81,7 @@ def take_the_lock_out() -> None:
     from backend.usecases import send_message as sending
 
     sending.lock_for_sending = lambda message: None
-    sending.ask_about_bills = lambda bill_ids: {}
+    sending.ask_orders = lambda numbers: {}
     conduct.payment_doubt = lambda bill_ids, house_id: None
     conduct.oldest_answer = lambda bill_ids: None
 

@@ -23,7 +23,7 @@ from tests.factories.messages import (
 )
 from tests.support.wait import wait_for
 
-pytestmark = [pytest.mark.chaos, pytest.mark.slow]
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.alone]
 
 
 # ---------------------------------------------------------------- by the dozen

@@ -40,7 +40,7 @@ DELTA_MS = 2000
 VALID_SECONDS = 12  # a doubt is looked at again after 5 s, twice at most
 SETTLED_BATCHES = 2  # in the first batches the settling worker runs along
 
-pytestmark = [pytest.mark.chaos, pytest.mark.slow]
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.alone]
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 
 from tests.chaos.conftest import STOPS, WIPES
 
-pytestmark = [pytest.mark.chaos, pytest.mark.slow]
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.alone]
 
 
 def test_the_stores_were_hurt_under_load(storm):

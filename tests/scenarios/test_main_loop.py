@@ -88,11 +88,12 @@ def story(app: Flask, live_server: Any, sandbox: Any, tmp_path: Path) -> Iterato
 
 @contextmanager
 def processes(environment: dict[str, str], folder: Path) -> Iterator[list[subprocess.Popen]]:
-    """Relay and workers as the Procfile starts them."""
+    """Relay and workers as the Procfile starts them, two of them for messages."""
     running = []
+    queues = ("money", "messages", "messages", "bulk")
     try:
-        for words in (["relay"], *(["worker", q] for q in ("money", "messages", "bulk"))):
-            log = (folder / f"{'-'.join(words)}.log").open("wb")
+        for number, words in enumerate((["relay"], *(["worker", queue] for queue in queues))):
+            log = (folder / f"{number}-{'-'.join(words)}.log").open("wb")
             command = [sys.executable, "-m", "flask", "--app", "wsgi", *words]
             variables = {**os.environ, **environment, "LOG_LEVEL": "WARNING"}
             running.append(
@@ -229,6 +230,7 @@ def wait_until_nothing_is_due(story: Story, seconds: float, what: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.covers("S15", "S23", "S24", "S34", "C71")
 def test_the_main_loop(story: Story, product_environment, tmp_path) -> None:
     set_up_company(story)
