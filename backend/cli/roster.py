@@ -12,7 +12,6 @@ from backend.cli.speak import BY, COMMUNITY, COMPANY, as_json, done, refusing, t
 from backend.errors import Refusal
 from backend.estate.queries import community_by_code
 from backend.estate.roster_report import RosterReport
-from backend.estate.roster_template import write_template
 from backend.usecases.import_roster import Options, import_roster
 
 roster = AppGroup("roster", help="房屋与业主名册 / the roster of houses and owners.")
@@ -25,6 +24,8 @@ _SHOWN_ISSUES = 50
 @refusing
 def roster_template(path: str) -> None:
     """写出空白导入模板 / write the empty template workbook."""
+    from backend.estate.roster_template import write_template  # slow to import (openpyxl)
+
     write_template(path)
     done(f"模板已写入 {path}", "template written")
 

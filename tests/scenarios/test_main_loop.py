@@ -347,9 +347,9 @@ def check_money(story: Story, numbers: list[str]) -> None:
     assert story.one(f"SELECT count(*) FROM check_v1.bills WHERE id IN ({paid}) AND open_fen > 0") \
         == 0  # fmt: skip
     assert story.one("SELECT sum(late_fee_paid_fen) FROM check_v1.bills") > 0
-    assert story.rows("SELECT DISTINCT state, reason FROM check_v1.inbox ORDER BY 1, 2") == [
-        ("duplicate", ""), ("settled", ""),
-    ]  # fmt: skip
+    # A notice is a duplicate when the janitor had heard of the payment first; there may be none.
+    judged = set(story.rows("SELECT DISTINCT state, reason FROM check_v1.inbox"))
+    assert judged - {("duplicate", "")} == {("settled", "")}
     assert story.one("SELECT count(*) FROM check_v1.inbox WHERE state = 'settled'") == PAYMENTS + 1
     by_asking = "SELECT count(*) FROM inbox WHERE event_key LIKE 'query:%'"
     assert story.one(by_asking) >= 60  # the janitor found what was lost

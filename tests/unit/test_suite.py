@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.suite import main, worst
+from tests.conftest import _is_left_out
+from tests.suite import worst
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -22,19 +21,33 @@ def test_one_failure_fails_the_whole_and_an_empty_part_does_not(statuses, whole)
     assert worst(statuses) == whole
 
 
-def collected(*arguments: str) -> set[str]:
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *arguments, "tests/chaos"]
-    ran = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
-    return {line for line in ran.stdout.splitlines() if "::" in line}
+class Options:
+    """What pytest was asked for."""
+
+    def __init__(self, *, quick: bool = False, part: str | None = None) -> None:
+        self.given = {"--quick": quick, "--part": part}
+
+    def getoption(self, name: str) -> object:
+        return self.given[name]
 
 
-@pytest.mark.slow
-def test_every_test_is_in_one_of_the_parts():
-    together, alone = collected("--part", "together"), collected("--part", "alone")
-    assert together and alone and not together & alone
-    assert together | alone == collected()
+@pytest.mark.parametrize(
+    "marks", [set(), {"slow"}, {"chaos", "slow"}, {"slow", "alone"}, {"chaos", "slow", "alone"}]
+)
+def test_every_test_is_in_exactly_one_of_the_parts(marks):
+    left_out = [_is_left_out(Options(part=part), marks) for part in ("together", "alone")]
+    assert sorted(left_out) == [False, True]
+    assert not _is_left_out(Options(), marks)
 
 
-@pytest.mark.slow
-def test_a_selection_that_leaves_one_part_empty_passes():
-    assert main(["-q", "-p", "no:cacheprovider", str(Path(__file__)), "-k", "one_failure"]) == 0
+def test_quick_leaves_out_what_is_slow_or_chaos():
+    assert [_is_left_out(Options(quick=True), {m}) for m in ("slow", "chaos", "browser")] == [
+        True, True, False,
+    ]  # fmt: skip
+
+
+def test_what_runs_alone_is_slow_too():
+    """--quick runs the first part only: nothing may hide in the second."""
+    for path in PROJECT.glob("tests/**/test_*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert text.count("pytest.mark." + "alone") <= text.count("pytest.mark.slow"), path
