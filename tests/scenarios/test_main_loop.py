@@ -88,9 +88,9 @@ def story(app: Flask, live_server: Any, sandbox: Any, tmp_path: Path) -> Iterato
 
 @contextmanager
 def processes(environment: dict[str, str], folder: Path) -> Iterator[list[subprocess.Popen]]:
-    """Relay and workers as the Procfile starts them, two of them for messages."""
+    """Relay and workers as the Procfile starts them, two each for money and messages."""
     running = []
-    queues = ("money", "messages", "messages", "bulk")
+    queues = ("money", "money", "messages", "messages", "bulk")
     try:
         for number, words in enumerate((["relay"], *(["worker", queue] for queue in queues))):
             log = (folder / f"{number}-{'-'.join(words)}.log").open("wb")
