@@ -21,7 +21,8 @@ python:
 run: ## install, start PostgreSQL, Valkey and every process, print addresses and log-ins
 	@$(PYTHON) -m launcher run
 
-test: setup jest web-test ## the whole suite: mini-program, admin page, then pytest
+test: setup ## the whole suite: mini-program, admin page, then pytest
+	@$(MAKE) -j2 --output-sync=target jest web-test
 	@$(BIN)/python -m tests.suite $(ARGS)
 
 test-quick: setup ## pytest without the tests marked slow or chaos
