@@ -62,9 +62,8 @@ def visible_payable_bills(
 
     Late fee left over on a bill whose principal is paid counts, as on the quick-pay page.
     """
-    visible = {
-        bill.id: bill.house_id for bill in db.session.scalars(_visible(account_id, house_id))
-    }
+    mine = _visible(account_id, house_id).with_only_columns(Bill.id, Bill.house_id)
+    visible = {bill_id: house_id for bill_id, house_id in db.session.execute(mine)}
     payable = billing.payable_bills(set(visible.values()), as_of)
     return [bill for bill in payable if bill.id in visible]
 

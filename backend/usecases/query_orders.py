@@ -16,6 +16,7 @@ from flask import current_app
 from sqlalchemy import text
 
 from backend import clock
+from backend.conduct.operations import FRESH_CLOSED
 from backend.db import db, transaction
 from backend.payments import gateways, operations
 from backend.payments.checks import trade_mismatch
@@ -195,7 +196,7 @@ ORDERS_TO_ASK = """SELECT DISTINCT o.out_trade_no FROM payment_order o
 
 def day_ago() -> datetime:
     """Return since when a closed order is still asked about."""
-    return clock.wire_now() - timedelta(hours=24)
+    return clock.wire_now() - FRESH_CLOSED
 
 
 def ask_about_bills(bill_ids: Sequence[int], *, timeout: float = 1.0) -> dict[str, str]:
